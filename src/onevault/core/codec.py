@@ -1,0 +1,157 @@
+"""The two sides of a dialect: how a caller's request is read and answered, and how a provider's is written and decoded.
+
+All of it is pure. Ingress is what `api/` calls, egress is what `upstream/` calls; the pipeline sees only `Incoming`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from onevault.core.chat import ChatRequest
+from onevault.core.events import Event
+from onevault.core.faults import Fault
+from onevault.core.operations import Dialect, Operation
+
+
+class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The caller's wishes on where the call goes (the `routing` extension)."""
+
+    providers: tuple[str, ...] = ()
+    preferred_models: tuple[str, ...] = ()
+    strategy: str | None = None
+    fallback: bool = True
+    region: str | None = None
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The caller's own money limits (the `budget` extension), in US dollars as written."""
+
+    max_cost_per_request: float | None = None
+    max_cost_per_day: float | None = None
+
+
+class Extensions(msgspec.Struct, frozen=True):
+    """What a caller tells the gateway itself; removed before a provider sees the request."""
+
+    routing: Routing = Routing()
+    budget: Budget = Budget()
+
+
+class InputSize(msgspec.Struct, frozen=True, gc=False):
+    """What the input can cost at most and probably does: an upper bound in tokens that no tokenizer exceeds, and an estimate."""
+
+    tokens_at_most: int
+    tokens_estimated: int
+
+
+class WireRequest(msgspec.Struct, frozen=True):
+    """What a codec wrote for a provider. `path` is relative to the API's base URL; `dropped` names tuning hints left out."""
+
+    path: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+class Incoming(Protocol):
+    """A caller's request, read and valid."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def operation(self) -> Operation: ...
+    @property
+    def model(self) -> str | None:
+        """As the caller wrote it; None if absent."""
+
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def output_tokens_asked(self) -> int | None:
+        """The caller's limit on output tokens of one choice; None if unsaid."""
+
+    @property
+    def choices(self) -> int: ...
+    @property
+    def size(self) -> InputSize: ...
+    @property
+    def extensions(self) -> Extensions: ...
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+    @property
+    def end_user(self) -> str | None: ...
+
+    def rewritten(self, model: str, *, output_tokens_max: int | None) -> WireRequest:
+        """For a target of the same dialect: the caller's own bytes, but for the model, the extensions taken out, the output
+        limit where it is given (it replaces or adds the caller's), and, in a stream, the ask for usage."""
+
+    def canonical(self) -> ChatRequest:
+        """For a target of another dialect. Raises Fault UNSUPPORTED_PARAMETER for meaning it cannot carry, with the path."""
+
+    def with_header_extensions(self, extensions: Extensions) -> Incoming:
+        """The same request with extensions that came as headers (they yield to those in the body)."""
+
+
+class Decoder(Protocol):
+    """Turns a provider's bytes into events. Any split of the bytes gives the same events, joined the same way.
+
+    Both verbs raise Fault: PROVIDER_ERROR for bytes that are not the dialect, for an answer that ends early (`close` without
+    the dialect's terminator seen) and for error frames inside a stream, with the kind that the frame means.
+    """
+
+    def feed(self, data: bytes) -> list[Event]: ...
+    def close(self) -> list[Event]: ...
+
+
+class Codec(Protocol):
+    """How one operation is spoken to providers of one dialect."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def encode(self, request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+        """A canonical request in this dialect. `output_tokens_max` is the model's or policy's limit, used where the dialect
+        demands one and the caller gave none. Raises Fault UNSUPPORTED_PARAMETER."""
+
+    def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
+        """A decoder of one answer. With `passing` (the caller's request in this same dialect), content comes as `Passed`."""
+
+    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        """What an error answer means. Keeps `retry-after`; never raises."""
+
+
+class AnswerWriter(Protocol):
+    """Writes one answer in the caller's dialect."""
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        """Frames of a stream for these events (b"" where they need none yet). Not for `Finished`."""
+
+    def finish(self, finished: Event) -> bytes:
+        """The closing frames of a stream, written after the cost is known and told."""
+
+    def whole(self, events: Sequence[Event]) -> bytes:
+        """The body of an answer that is not streamed: the fold over all its events."""
+
+
+class Ingress(Protocol):
+    """How callers of one dialect are read and answered."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def read(self, body: bytes) -> Incoming:
+        """Raises Fault INVALID_REQUEST with the path of the field at fault."""
+
+    def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter: ...
+
+    def error_body(self, fault: Fault, *, request_id: str) -> bytes:
+        """A fault as this dialect's error document."""
+
+    def error_frame(self, fault: Fault, *, request_id: str) -> bytes:
+        """A fault after the first byte of a stream, as an event of this dialect; nothing may follow it."""
+
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,61 @@
+"""The one taxonomy of faults: what went wrong, in words that are safe to show to the caller."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """The code that a caller sees. The status it becomes is chosen in `api/errors.py` alone."""
+
+    INVALID_REQUEST = "INVALID_REQUEST"
+    UNSUPPORTED_PARAMETER = "UNSUPPORTED_PARAMETER"
+    CONTEXT_LENGTH_EXCEEDED = "CONTEXT_LENGTH_EXCEEDED"
+    SAFETY_VIOLATION = "SAFETY_VIOLATION"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNPRICED_MODEL = "UNPRICED_MODEL"
+    RATE_LIMITED = "RATE_LIMITED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    INTERNAL = "INTERNAL"
+    ALL_PROVIDERS_FAILED = "ALL_PROVIDERS_FAILED"
+    PROVIDER_ERROR = "PROVIDER_ERROR"
+    OVERLOADED = "OVERLOADED"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    PROVIDER_TIMEOUT = "PROVIDER_TIMEOUT"
+
+
+class Fault(Exception):
+    """A call that cannot go on.
+
+    `message` is written by the gateway and safe to show: it names no secret and quotes neither prompt nor provider.
+    `param` is the path of the field at fault (`messages[2].content`). `retry_after_s` is when trying again makes sense.
+    `provider_status` and `provider_text` are what a provider said; the text is redacted before it is kept and is shown only
+    in the request's own record.
+    """
+
+    def __init__(
+        self,
+        kind: FaultKind,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        provider_status: int | None = None,
+        provider_text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.provider_status = provider_status
+        self.provider_text = provider_text
+
+    def __repr__(self) -> str:
+        return f"Fault({self.kind.value}, {self.message!r}, param={self.param!r})"

@@ -1,0 +1,50 @@
+"""Money as integer nanos (0.000 000 001 US dollar); no float ever holds it."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+Nanos = NewType("Nanos", int)
+"""An amount of US dollars in billionths. Negative only in corrections."""
+
+NANOS_PER_USD = 1_000_000_000
+ZERO = Nanos(0)
+USD_MAX = 1_000_000_000
+"""The largest amount that configuration and the admin API take: a billion dollars still fits 64 bits of nanos."""
+
+
+def nanos_from_usd(amount: str | int | float | Decimal) -> Nanos:
+    """The exact nanos of an amount of dollars as a person or a JSON document wrote it.
+
+    A float is read by its shortest decimal form, which is what its author typed.
+    Raises ValueError for what is not a finite amount, finer than a nano, or beyond ±USD_MAX.
+    """
+    try:
+        exact = Decimal(str(amount))
+    except InvalidOperation:
+        raise ValueError(f"{amount!r} is not an amount of US dollars") from None
+    if not exact.is_finite() or abs(exact) > USD_MAX:
+        raise ValueError(f"{amount!r} is not an amount between 0 and {USD_MAX} US dollars")
+    nanos = exact * NANOS_PER_USD
+    if nanos != nanos.to_integral_value():
+        raise ValueError(f"{amount!r} is finer than a billionth of a dollar")
+    return Nanos(int(nanos))
+
+
+def format_usd(amount: Nanos) -> str:
+    """Dollars with six decimals, or up to nine where the amount needs them: `0.000123`, `1.500000`, `0.000000001`."""
+    sign = "-" if amount < 0 else ""
+    whole, fraction = divmod(abs(amount), NANOS_PER_USD)
+    digits = f"{fraction:09d}"
+    return f"{sign}{whole}.{digits[:6]}{digits[6:].rstrip('0')}"
+
+
+def usd_for_json(amount: Nanos) -> float:
+    """The JSON number that reads as this amount (exact to the nano below nine million dollars); for display only."""
+    return amount / NANOS_PER_USD
+
+
+def divided_up(numerator: int, denominator: int) -> int:
+    """Integer division that rounds away from the customer's favour by less than one nano: the only rounding of money."""
+    return -(-numerator // denominator)

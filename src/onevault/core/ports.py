@@ -1,0 +1,242 @@
+"""The seams between rooms: Protocols of at most four verbs whose docstrings are the contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from onevault.core.codec import Incoming
+from onevault.core.events import Event
+from onevault.core.identity import ApiKey, Limit, Organization, Principal, ScopeId, User
+from onevault.core.money import Nanos
+from onevault.core.operations import Operation
+from onevault.core.prices import Price
+from onevault.core.records import Held, QuotaReset, Record, Settled
+from onevault.core.usage import Usage
+
+# ---- time, chance --------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Time as it is passed in. Wall time is for people and windows, monotonic time for durations."""
+
+    def wall_ns(self) -> int: ...
+    def monotonic_s(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+IdSource = Callable[[], str]
+"""A new unguessable, time-ordered id: 32 hexadecimal characters."""
+
+# ---- rates and money -----------------------------------------------------------------------------------------------
+
+
+class RateStanding(msgspec.Struct, frozen=True, gc=False):
+    """Where a caller stands in the tightest limit per minute: for the `x-ratelimit-*` headers. None where there is no limit."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A call let in, to be given back to `leave` when it ends."""
+
+    call_id: str
+    principal: Principal
+    requests: RateStanding | None
+    tokens: RateStanding | None
+
+
+class Rates(Protocol):
+    """Counts attempts before anything costs work: requests per minute, day and month, tokens per minute, concurrency.
+
+    All or nothing: a refusal in one scope leaves no trace in any. Unreachable store: raises Fault STORE_UNAVAILABLE.
+    """
+
+    async def admit(self, principal: Principal, *, call_id: str, now_ns: int) -> Admission:
+        """Raises Fault RATE_LIMITED (minute, concurrency) or QUOTA_EXCEEDED (day, month), with `retry_after_s`."""
+
+    async def leave(self, admission: Admission) -> None:
+        """Gives back the concurrency. A second call does nothing."""
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What one scope has used in the running windows. Money in nanos; `held_*` is not yet spent but spoken for."""
+
+    scope: ScopeId
+    day: str
+    month: str
+    spent_day: Nanos = Nanos(0)
+    spent_month: Nanos = Nanos(0)
+    spent_total: Nanos = Nanos(0)
+    held: Nanos = Nanos(0)
+    requests_day: int = 0
+    requests_month: int = 0
+    tokens_month: int = 0
+    overshoot: Nanos = Nanos(0)
+
+
+class Ledger(Protocol):
+    """Holds money before a call and settles it after, exactly.
+
+    Promise: while a provider reports no more than was held, no scope ever settles more than its limit.
+    """
+
+    async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
+        """Holds in every scope or in none. Raises Fault BUDGET_EXCEEDED (money) or RATE_LIMITED / QUOTA_EXCEEDED (tokens) that
+        names the scope's kind and window, never its figures for another scope. Idempotent by `call_id`."""
+
+    async def settle(self, settled: Settled) -> None:
+        """Replaces the hold by the cost, in the windows of the hold. A second settlement of one call changes nothing.
+        A cost above the hold is recorded in full, and the excess counted as overshoot. Never refuses."""
+
+    async def reset(self, reset: QuotaReset) -> None:
+        """Sets a scope's running day and month back to nothing spent."""
+
+    async def figures(self, scope: ScopeId, *, time_zone: str, now_ns: int) -> Figures:
+        """What the scope has used; zeros for a scope never seen."""
+
+
+class Journal(Protocol):
+    """The append-only record of holds and settlements; what it took survives the death of the process."""
+
+    async def append(self, record: Record) -> None:
+        """Returns when the record is as durable as configured. Raises Fault STORE_UNAVAILABLE when it cannot be written
+        (a full disk): then nothing of it is in the journal."""
+
+
+# ---- who ------------------------------------------------------------------------------------------------------------
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything that authentication needs, in memory: principals by the SHA-256 of their key."""
+
+    version: int
+    organizations: dict[str, Organization]
+    users: dict[str, User]
+    keys: dict[str, ApiKey]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change of configuration for the audit: who, from where, and the entity as it is now."""
+
+    actor: str
+    address: str
+    entity: Organization | User | ApiKey
+
+
+class Directory(Protocol):
+    """Organizations, users and keys, kept with all their history."""
+
+    async def snapshot(self) -> Snapshot:
+        """The newest state of all, deleted ones included."""
+
+    async def version(self) -> int:
+        """A number that grows with every change by any process: cheap, for polling."""
+
+    async def put(self, change: Change) -> None:
+        """Adds the entity's new state to its history. Raises Fault CONFLICT when the stored version is not the one before
+        (`entity.version - 1`), so two admins cannot overwrite each other."""
+
+
+class Requests(Protocol):
+    """Past calls, read back from the vault."""
+
+    async def find(self, call_id: str) -> Settled | None:
+        """A call that has been settled, also if it was a moment ago; None if there was none."""
+
+    async def recent(self, scope: ScopeId, *, limit: int, before: str | None) -> list[Settled]:
+        """The newest calls of a scope, newest first; `before` is the call id to go on from."""
+
+
+# ---- providers ------------------------------------------------------------------------------------------------------
+
+
+class Timeouts(msgspec.Struct, frozen=True, gc=False):
+    """How long to wait for each step of one attempt."""
+
+    connect_s: float = 5.0
+    first_event_s: float = 60.0
+    stall_s: float = 60.0
+    total_s: float = 600.0
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A deployment and model chosen for an attempt. `price` None: unpriced."""
+
+    provider: str
+    deployment: str
+    model: str
+    price: Price | None
+    output_tokens_max: int
+    context_tokens_max: int
+    timeouts: Timeouts = Timeouts()
+    retries_max: int = 2
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Where a call may go, in order; why; and what was left out for which reason."""
+
+    targets: tuple[Target, ...]
+    reason: str
+    output_tokens_max: int | None = None
+    """Set where policy limits the output below what the caller or the model would."""
+    excluded: tuple[tuple[str, str], ...] = ()
+
+
+class Catalog(Protocol):
+    """Which deployments there are for a model name; swapped in whole when the configuration changes."""
+
+    def candidates(self, model: str | None, operation: Operation, principal: Principal) -> tuple[Target, ...]:
+        """Targets for a name as callers write it, in the configured order. Raises Fault MODEL_NOT_FOUND with the nearest names."""
+
+    def models(self, principal: Principal) -> tuple[ModelFacts, ...]:
+        """What the principal may use."""
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/v1/models` tells of a model."""
+
+    id: str
+    provider: str
+    operations: tuple[Operation, ...]
+    context_length: int | None = None
+    output_tokens_max: int | None = None
+    price: Price | None = None
+
+
+class AttemptAnswer(Protocol):
+    """An answer that has begun: its first events are here, so failing over is no longer possible."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Tuning hints that the target's dialect could not express."""
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
+        """Batches of events as the bytes come in, first ones first. Raises Fault when the answer breaks."""
+
+
+class Sender(Protocol):
+    """The one room that sends bytes to providers."""
+
+    def send(self, target: Target, incoming: Incoming, *, call_id: str) -> AbstractAsyncContextManager[AttemptAnswer]:
+        """One attempt. Entering waits for the first events; leaving closes the provider's connection at once unless the
+        answer was read to its end. Raises Fault: PROVIDER_ERROR, PROVIDER_TIMEOUT, RATE_LIMITED, or what the provider's
+        own fault means for the caller."""
+
+
+class Observer(Protocol):
+    """What is told about calls as they happen (metrics, logs)."""
+
+    def settled(self, record: Settled) -> None: ...
+    def fault(self, kind: str) -> None: ...
+
+
+Usages = Sequence[Usage]
+Sleep = Callable[[float], Awaitable[None]]

@@ -1,0 +1,39 @@
+"""What a call consumed, in one convention whichever provider reported it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class UsageSource(StrEnum):
+    """Where a recorded usage came from."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    WORST_CASE = "worst_case"
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Token counts of one call.
+
+    `input_tokens` includes cached and audio tokens, `output_tokens` includes reasoning and audio tokens:
+    dialects that report them apart convert. Cache writes are those kept five minutes unless named otherwise.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+NO_USAGE = Usage()
