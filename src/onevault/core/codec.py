@@ -48,7 +48,7 @@ class InputSize(msgspec.Struct, frozen=True, gc=False):
 
 
 class WireRequest(msgspec.Struct, frozen=True):
-    """What a codec wrote for a provider. `path` is relative to the API's base URL; `dropped` names tuning hints left out."""
+    """What a codec wrote for a provider. `path` is relative to the API's versioned base URL (`…/v1`); `dropped` names tuning hints left out."""
 
     path: str
     body: bytes

@@ -63,6 +63,9 @@ class Rates(Protocol):
     async def leave(self, admission: Admission) -> None:
         """Gives back the concurrency. A second call does nothing."""
 
+    async def reset(self, reset: QuotaReset) -> None:
+        """Sets a scope's counted requests of the running day and month back to nothing; the minute and the calls in flight stay."""
+
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What one scope has used in the running windows. Money in nanos; `held_*` is not yet spent but spoken for."""
@@ -222,10 +225,22 @@ class AttemptAnswer(Protocol):
         """Batches of events as the bytes come in, first ones first. Raises Fault when the answer breaks."""
 
 
+class Dispatch(msgspec.Struct, frozen=True):
+    """One attempt as it is handed to the sender. `on_reached` is told when the first byte of the request goes out: from
+    then on the provider may be working. `headers` are the caller's that its provider may want."""
+
+    target: Target
+    incoming: Incoming
+    call_id: str
+    output_tokens_max: int | None
+    headers: tuple[tuple[str, str], ...]
+    on_reached: Callable[[], None]
+
+
 class Sender(Protocol):
     """The one room that sends bytes to providers."""
 
-    def send(self, target: Target, incoming: Incoming, *, call_id: str) -> AbstractAsyncContextManager[AttemptAnswer]:
+    def send(self, dispatch: Dispatch) -> AbstractAsyncContextManager[AttemptAnswer]:
         """One attempt. Entering waits for the first events; leaving closes the provider's connection at once unless the
         answer was read to its end. Raises Fault: PROVIDER_ERROR, PROVIDER_TIMEOUT, RATE_LIMITED, or what the provider's
         own fault means for the caller."""

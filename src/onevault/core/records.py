@@ -62,7 +62,10 @@ class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
-    """How a call ended and what it cost. `held` is False where it was refused before anything was held."""
+    """How a call ended and what it cost. `held` is False where it was refused before anything was held.
+
+    Where the call was held, `started_ns` is the hold's `at_ns`: a settlement that stands alone counts in the same windows.
+    """
 
     call_id: str
     at_ns: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol
@@ -24,7 +24,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
     Timeouts in seconds: `connect_s` until a connection stands (TLS included; waiting for a free connection counts),
     `first_byte_s` from the request's last byte sent until the first byte of the answer's body (or its end, if empty),
     `stall_s` between two reads of the body while somebody waits for it, and while the request cannot be written,
-    `total_s` for everything.
+    `total_s` for everything. `on_sent` is called once, when a connection stands and the request's first bytes are
+    handed to it: from then on the server may be at work.
     """
 
     method: str
@@ -36,6 +37,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     first_byte_s: float
     stall_s: float
     total_s: float
+    on_sent: Callable[[], None] | None = None
 
 
 class Phase(StrEnum):

@@ -1,0 +1,1 @@
+"""The engines in this process's memory: the yardstick for all others."""

@@ -1,0 +1,95 @@
+"""The routes of API keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from onevault.admin import commands
+from onevault.admin.http import (
+    ActorOf,
+    Desk,
+    IdempotencyKey,
+    IfMatch,
+    ListQuery,
+    StrictRoute,
+    errors,
+    etag,
+    version_of,
+)
+from onevault.admin.inputs import CreateKey, UpdateKey
+from onevault.admin.outputs import KeyOut, NewKeyOut, PageOut, key_out, new_key_out
+from onevault.core.faults import Fault, FaultKind
+
+_ALL_DEFAULTS = CreateKey.model_validate({})
+
+
+def key_routes(desk: Desk) -> APIRouter:
+    routes = APIRouter(prefix="/admin/users/{user_id}/api-keys", tags=["api keys"], route_class=StrictRoute)
+    office, register = desk.office, desk.office.register
+
+    @routes.post("", status_code=201, responses=errors(404, 409), summary="Create an API key")
+    async def create_key(
+        user_id: str,
+        actor: ActorOf,
+        response: Response,
+        asked: Annotated[CreateKey, Body()] = _ALL_DEFAULTS,
+        idempotency_key: IdempotencyKey = None,
+    ) -> NewKeyOut:
+        """`api_key` is shown in this answer and never again: a repetition with the same Idempotency-Key makes no second
+        key, and is answered with 409 that names the first one."""
+
+        async def act() -> NewKeyOut:
+            made = await commands.create_key(office, user_id, asked, actor=actor)
+            return new_key_out(made.key, made.text)
+
+        fingerprint = f"keys of {user_id} {asked.fingerprint()}"
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=_already_shown)
+        etag(response, made.version)
+        return made
+
+    @routes.get("", responses=errors(404), summary="List a user's API keys")
+    async def list_keys(user_id: str, query: ListQuery) -> PageOut[KeyOut]:
+        """Revoked ones too."""
+        async with register.lock:
+            await register.refresh()
+            register.user(user_id)
+            page = register.keys(user_id, query.after, limit=query.limit)
+        return PageOut(
+            data=[key_out(entry) for entry in page.entries], has_more=page.after is not None, next_cursor=page.after
+        )
+
+    @routes.get("/{key_id}", responses=errors(404), summary="Read an API key")
+    async def read_key(user_id: str, key_id: str, response: Response) -> KeyOut:
+        async with register.lock:
+            await register.refresh()
+            key = register.key(user_id, key_id)
+        etag(response, key.version)
+        return key_out(key)
+
+    @routes.patch("/{key_id}", responses=errors(404, 409), summary="Change an API key")
+    async def update_key(
+        user_id: str, key_id: str, asked: UpdateKey, actor: ActorOf, response: Response, if_match: IfMatch = None
+    ) -> KeyOut:
+        """An absent field stays as it is; null takes a limit away. Holds for the key's next call."""
+        version = version_of(if_match)
+        changed = await commands.update_key(office, user_id, key_id, asked, actor=actor, version=version)
+        etag(response, changed.version)
+        return key_out(changed)
+
+    @routes.delete("/{key_id}", responses=errors(404, 409), summary="Revoke an API key")
+    async def revoke_key(user_id: str, key_id: str, actor: ActorOf, if_match: IfMatch = None) -> KeyOut:
+        """For good and at once. Revoking it again changes nothing."""
+        version = version_of(if_match)
+        return key_out(await commands.revoke_key(office, user_id, key_id, actor=actor, version=version))
+
+    return routes
+
+
+def _already_shown(made: NewKeyOut) -> NewKeyOut | Fault:
+    message = (
+        f"This Idempotency-Key already made {made.key_id}, whose text was shown once. "
+        "If it was lost, revoke that key and make another."
+    )
+    return Fault(FaultKind.CONFLICT, message, param="Idempotency-Key")

@@ -1,0 +1,263 @@
+"""Creates, changes and ends organizations, users and keys: what the admin API and the command line both do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+from pydantic import ValidationError
+
+from onevault.admin.errors import fault_of_validation
+from onevault.admin.inputs import (
+    CreateKey,
+    CreateOrganization,
+    CreateUser,
+    Input,
+    UpdateKey,
+    UpdateOrganization,
+    UpdateUser,
+)
+from onevault.admin.register import Entity, Register
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import ApiKey, Organization, Status, User
+from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
+from onevault.core.ports import Clock, Directory, IdSource
+
+RandomBytes = Callable[[int], bytes]
+"""So many bytes from a cryptographic source (`secrets.token_bytes`)."""
+I = TypeVar("I", bound=Input)  # noqa: E741 - the customary letter of a type of input
+
+
+def unheard(entity: Entity) -> None:
+    """For a process that serves no calls: nobody in it needs to hear of the change."""
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who makes a change and from where, for the history."""
+
+    name: str
+    address: str = ""
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key as it was made; `text` is nowhere else and cannot be shown again."""
+
+    key: ApiKey
+    text: str
+
+
+def read(model: type[I], values: Mapping[str, object]) -> I:
+    """Values as the admin API takes them, checked by the same rules. Raises Fault with the field at fault."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as problems:
+        raise fault_of_validation(problems) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What every change needs. `register` is shared by all that change things in one process."""
+
+    register: Register
+    clock: Clock
+    ids: IdSource
+    random_bytes: RandomBytes
+    tenant_id: str = "default"
+
+    @property
+    def now_ms(self) -> int:
+        return self.clock.wall_ns() // 1_000_000
+
+
+def office_of(
+    directory: Directory,
+    *,
+    clock: Clock,
+    ids: IdSource,
+    random_bytes: RandomBytes,
+    tenant_id: str = "default",
+    on_change: Callable[[Entity], None] = unheard,
+) -> Office:
+    """An office of its own over a directory."""
+    register = Register(directory, on_change)
+    return Office(register=register, clock=clock, ids=ids, random_bytes=random_bytes, tenant_id=tenant_id)
+
+
+# ---- organizations ---------------------------------------------------------------------------------------------------
+
+
+async def create_organization(office: Office, asked: CreateOrganization, *, actor: Actor) -> Organization:
+    """Raises Fault CONFLICT where another organization has the name."""
+    async with office.register.lock:
+        await office.register.refresh()
+        _name_is_free(office.register, asked.name, but_for=None)
+        organization = msgspec.structs.replace(
+            Organization(
+                org_id=f"org_{office.ids()}",
+                tenant_id=office.tenant_id,
+                name=asked.name,
+                created_at_ms=office.now_ms,
+            ),
+            **asked.changes(),
+        )
+        return await _put(office, organization, actor)
+
+
+async def update_organization(
+    office: Office, org_id: str, asked: UpdateOrganization, *, actor: Actor, version: int | None = None
+) -> Organization:
+    """Changes what was said. `version` is the one the caller saw: raises Fault CONFLICT if it is no longer the newest."""
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.organization(org_id)
+        _is_version(before, version)
+        changes = _with_status(asked.changes())
+        if "name" in changes:
+            _name_is_free(office.register, asked.name, but_for=org_id)
+        after = msgspec.structs.replace(before, **changes)
+        return before if after == before else await _put(office, _next(after), actor)
+
+
+async def delete_organization(office: Office, org_id: str, *, actor: Actor, version: int | None = None) -> Organization:
+    """Ends it for good, and with it every call of its users and keys; its history and figures stay."""
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.organization(org_id)
+        _is_version(before, version)
+        return await _put(office, _next(msgspec.structs.replace(before, status=Status.DELETED)), actor)
+
+
+# ---- users -----------------------------------------------------------------------------------------------------------
+
+
+async def create_user(office: Office, asked: CreateUser, *, actor: Actor) -> User:
+    """Raises Fault NOT_FOUND for the organization, CONFLICT where one of its users has the e-mail address."""
+    async with office.register.lock:
+        await office.register.refresh()
+        office.register.organization(asked.org_id)
+        _address_is_free(office.register, asked.org_id, asked.email, but_for=None)
+        user = msgspec.structs.replace(
+            User(user_id=f"usr_{office.ids()}", org_id=asked.org_id, email=asked.email, created_at_ms=office.now_ms),
+            **asked.changes(),
+        )
+        return await _put(office, user, actor)
+
+
+async def update_user(
+    office: Office, user_id: str, asked: UpdateUser, *, actor: Actor, version: int | None = None
+) -> User:
+    """As `update_organization`."""
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.user(user_id)
+        _is_version(before, version)
+        changes = _with_status(asked.changes())
+        if "email" in changes:
+            _address_is_free(office.register, before.org_id, asked.email, but_for=user_id)
+        after = msgspec.structs.replace(before, **changes)
+        return before if after == before else await _put(office, _next(after), actor)
+
+
+async def delete_user(office: Office, user_id: str, *, actor: Actor, version: int | None = None) -> User:
+    """Ends the user for good, and with it every call of its keys; its history and figures stay."""
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.user(user_id)
+        _is_version(before, version)
+        return await _put(office, _next(msgspec.structs.replace(before, status=Status.DELETED)), actor)
+
+
+# ---- keys ------------------------------------------------------------------------------------------------------------
+
+
+async def create_key(office: Office, user_id: str, asked: CreateKey, *, actor: Actor) -> NewKey:
+    """A key of the user. Its text is in the result alone."""
+    async with office.register.lock:
+        await office.register.refresh()
+        office.register.user(user_id)
+        _is_to_come(office, asked.expires_at_ms)
+        text = key_text(office.random_bytes(RANDOM_BYTES_PER_KEY), test=asked.test)
+        key = msgspec.structs.replace(
+            ApiKey(
+                key_id=f"key_{office.ids()}",
+                user_id=user_id,
+                sha256=key_sha256(text),
+                prefix=key_prefix(text),
+                created_at_ms=office.now_ms,
+            ),
+            **asked.changes(),
+        )
+        return NewKey(await _put(office, key, actor), text)
+
+
+async def update_key(
+    office: Office, user_id: str, key_id: str, asked: UpdateKey, *, actor: Actor, version: int | None = None
+) -> ApiKey:
+    """As `update_organization`. Raises Fault CONFLICT for a revoked key."""
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.key(user_id, key_id)
+        _is_version(before, version)
+        if before.status is not Status.ACTIVE:
+            raise Fault(FaultKind.CONFLICT, "This API key is revoked and cannot be changed.", param="key_id")
+        changes = asked.changes()
+        if "expires_at_ms" in changes:
+            _is_to_come(office, asked.expires_at_ms)
+        after = msgspec.structs.replace(before, **changes)
+        return before if after == before else await _put(office, _next(after), actor)
+
+
+async def revoke_key(office: Office, user_id: str, key_id: str, *, actor: Actor, version: int | None = None) -> ApiKey:
+    """Ends the key for good. Revoking a revoked key changes nothing."""
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.key(user_id, key_id)
+        if before.status is Status.REVOKED:
+            return before
+        _is_version(before, version)
+        return await _put(office, _next(msgspec.structs.replace(before, status=Status.REVOKED)), actor)
+
+
+# ---- the rules they share --------------------------------------------------------------------------------------------
+
+E = TypeVar("E", Organization, User, ApiKey)
+
+
+async def _put(office: Office, entity: E, actor: Actor) -> E:
+    await office.register.put(entity, actor=actor.name, address=actor.address)
+    return entity
+
+
+def _next(entity: E) -> E:
+    return msgspec.structs.replace(entity, version=entity.version + 1)
+
+
+def _is_version(entity: Entity, version: int | None) -> None:
+    if version is not None and version != entity.version:
+        message = f"This has changed meanwhile: it is at version {entity.version}. Read it again, then change it."
+        raise Fault(FaultKind.CONFLICT, message, param="If-Match")
+
+
+def _with_status(changes: dict[str, object]) -> dict[str, object]:
+    if "suspended" in changes:
+        changes["status"] = Status.SUSPENDED if changes.pop("suspended") else Status.ACTIVE
+    return changes
+
+
+def _name_is_free(register: Register, name: str, *, but_for: str | None) -> None:
+    other = register.organization_called(name)
+    if other is not None and other.org_id != but_for:
+        raise Fault(FaultKind.CONFLICT, "Another organization has this name.", param="name")
+
+
+def _address_is_free(register: Register, org_id: str, email: str, *, but_for: str | None) -> None:
+    other = register.user_addressed(org_id, email)
+    if other is not None and other.user_id != but_for:
+        raise Fault(FaultKind.CONFLICT, "Another user of the organization has this e-mail address.", param="email")
+
+
+def _is_to_come(office: Office, expires_at_ms: int | None) -> None:
+    if expires_at_ms is not None and expires_at_ms <= office.now_ms:
+        raise Fault(FaultKind.INVALID_REQUEST, "expires_at: must lie in the future", param="expires_at")

@@ -1,0 +1,50 @@
+"""What the admin API is given to work with; bootstrap names the concrete ones."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from onevault.admin.commands import RandomBytes
+from onevault.admin.errors import StatusOf
+from onevault.admin.register import Entity
+from onevault.core.ports import Clock, Directory, IdSource, Journal, Ledger, Rates, Requests
+from onevault.policy.access import NO_DEFAULTS, DefaultLimits
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How a component is. `detail` is shown to admins: it names no secret."""
+
+    ok: bool
+    detail: str = ""
+
+
+HealthCheck = Callable[[], Awaitable[Health]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminDeps:
+    """The admin API's surroundings.
+
+    `on_change` applies a changed entity to the identities in memory before the admin's answer is sent.
+    `admin_key_sha256s` are the SHA-256 of the admin keys; none means that nobody gets in.
+    `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
+    """
+
+    directory: Directory
+    ledger: Ledger
+    rates: Rates
+    journal: Journal
+    requests: Requests
+    clock: Clock
+    ids: IdSource
+    random_bytes: RandomBytes
+    admin_key_sha256s: tuple[bytes, ...]
+    on_change: Callable[[Entity], None]
+    status_of: StatusOf
+    health: Mapping[str, HealthCheck] = field(default_factory=dict)
+    defaults: Callable[[], DefaultLimits] = lambda: NO_DEFAULTS
+    tenant_id: str = "default"
+    version: str = ""

@@ -1,0 +1,210 @@
+"""Says what a field of the admin API may hold: amounts, counts, names, times, each read strictly and bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from onevault.admin.errors import NOT_AVAILABLE_YET
+from onevault.core.money import USD_MAX
+
+COUNT_MAX = 1_000_000_000_000
+NAME_CHARACTERS_MAX = 200
+EMAIL_CHARACTERS_MAX = 254
+MODELS_MAX = 200
+DECIMALS_MAX = 9
+YEAR_MAX = 9999
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_EMAIL = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@[^\s@\"(),:;<>\[\\\]]{1,189}")
+_ZONES = available_timezones()
+
+
+def _refused(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{reason}", {"reason": reason})
+
+
+def nanos(value: object) -> int:
+    """Nanos of an amount of dollars: exact, 0 or more, at most nine decimals, at most `USD_MAX`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise _refused("must be a number of US dollars")
+    exact = Decimal(str(value))
+    if not exact.is_finite():
+        raise _refused("must be a finite number of US dollars")
+    sign, digits, exponent = exact.as_tuple()
+    if sign and any(digits):
+        raise _refused("must not be negative")
+    if exact > USD_MAX:
+        raise _refused(f"must be at most {USD_MAX} US dollars")
+    significant = "".join(map(str, digits)).rstrip("0")
+    places = DECIMALS_MAX + int(exponent) + len(digits) - len(significant)
+    if significant and places < 0:
+        raise _refused(f"must have at most {DECIMALS_MAX} decimals")
+    return int(significant) * 10**places if significant else 0  # integers only: Decimal arithmetic rounds at 28 digits
+
+
+def count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _refused("must be a whole number")
+    if not 0 <= value <= COUNT_MAX:
+        raise _refused(f"must be between 0 and {COUNT_MAX}")
+    return value
+
+
+def flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _refused("must be true or false")
+    return value
+
+
+def _text(value: object, characters_max: int, *, empty: bool = False) -> str:
+    if not isinstance(value, str):
+        raise _refused("must be a string")
+    if len(value) > characters_max:
+        raise _refused(f"must have at most {characters_max} characters")
+    if _UNPRINTABLE.search(value):
+        raise _refused("must have no control characters")
+    if value != value.strip():
+        raise _refused("must not begin or end with a space")
+    if not value and not empty:
+        raise _refused("must not be empty")
+    return value
+
+
+def name(value: object) -> str:
+    return _text(value, NAME_CHARACTERS_MAX)
+
+
+def label(value: object) -> str:
+    return _text(value, NAME_CHARACTERS_MAX, empty=True)
+
+
+def email(value: object) -> str:
+    text = _text(value, EMAIL_CHARACTERS_MAX)
+    if not _EMAIL.fullmatch(text):
+        raise _refused("must be an e-mail address")
+    return text
+
+
+def time_zone(value: object) -> str:
+    text = _text(value, NAME_CHARACTERS_MAX)
+    if text not in _ZONES:
+        raise _refused("must be a time zone of the IANA database, as Europe/Berlin")
+    ZoneInfo(text)  # reads it now, so that no call is the first to
+    return text
+
+
+def moment(value: object) -> int:
+    """Milliseconds since the epoch of a time as RFC 3339 writes it, with its offset from UTC."""
+    text = _text(value, NAME_CHARACTERS_MAX)
+    try:
+        read = datetime.fromisoformat(text)
+        if read.tzinfo is None or "T" not in text.upper():
+            raise ValueError
+        return int(read.astimezone(UTC).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise _refused("must be a time with its offset from UTC, as 2030-01-31T12:00:00Z") from None
+
+
+def models(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise _refused("must be a list of model names")
+    if not 1 <= len(value) <= MODELS_MAX:
+        raise _refused(f"must name between 1 and {MODELS_MAX} models (leave it out or null to allow all)")
+    return tuple(dict.fromkeys(_text(entry, NAME_CHARACTERS_MAX) for entry in value))
+
+
+def _choice(available: str, planned: tuple[str, ...], why: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value == available:
+            return available
+        if isinstance(value, str) and value in planned:
+            raise PydanticCustomError(NOT_AVAILABLE_YET, "{reason}", {"reason": f"{value} is not available yet: {why}"})
+        raise _refused(f"must be one of: {', '.join((available, *planned))}")
+
+    return read
+
+
+def _absent(what: str) -> Callable[[object], None]:
+    def read(value: object) -> None:
+        if value is not None:
+            raise PydanticCustomError(NOT_AVAILABLE_YET, "{reason}", {"reason": what})
+
+    return read
+
+
+def _or_null(read: Callable[[object], Any]) -> PlainValidator:
+    return PlainValidator(lambda value: None if value is None else read(value))
+
+
+_MONEY = {"type": "number", "minimum": 0, "maximum": USD_MAX, "examples": [100, 0.25]}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": COUNT_MAX}
+_TEXT = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": NAME_CHARACTERS_MAX,
+    "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?$",
+}
+
+
+def _schema(schema: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema(schema)
+
+
+def _nullable(schema: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({**schema, "type": [schema["type"], "null"]})
+
+
+Money = Annotated[int | None, _or_null(nanos), _nullable(_MONEY)]
+"""US dollars in JSON, nanos inside; null is no limit."""
+Count = Annotated[int | None, _or_null(count), _nullable(_COUNT)]
+"""A whole number; null is no limit."""
+Name = Annotated[str, PlainValidator(name), _schema(_TEXT)]
+Label = Annotated[str, PlainValidator(label), _schema({"anyOf": [_TEXT, {"const": ""}]})]
+Email = Annotated[str, PlainValidator(email), _schema({"type": "string", "format": "email", "maxLength": 254})]
+Zone = Annotated[str, PlainValidator(time_zone), _schema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})]
+Moment = Annotated[int | None, _or_null(moment), _nullable({"type": "string", "format": "date-time"})]
+Models = Annotated[
+    tuple[str, ...] | None,
+    _or_null(models),
+    _nullable({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MODELS_MAX}),
+]
+Flag = Annotated[bool, PlainValidator(flag), _schema({"type": "boolean"})]
+FailureMode = Annotated[
+    str,
+    PlainValidator(_choice("fail_closed", ("fail_open",), "it needs the ledger that replicas share")),
+    _schema({"type": "string", "enum": ["fail_closed"]}),
+]
+ComplianceLevel = Annotated[
+    str,
+    PlainValidator(_choice("NONE", ("HIPAA", "GDPR", "SOC2", "SOX"), "compliance modes need the guards")),
+    _schema({"type": "string", "enum": ["NONE"]}),
+]
+FallbackDailyLimit = Annotated[
+    None,
+    PlainValidator(_absent("fallback_daily_limit only holds with failure_mode fail_open, which is not available yet")),
+    _schema({"type": "null"}),
+]
+WebhookUrl = Annotated[
+    None,
+    PlainValidator(_absent("webhooks are not available yet")),
+    _schema({"type": "null"}),
+]
+
+
+def _tier(value: object) -> str:
+    if not isinstance(value, str) or value not in ("BASIC", "STANDARD", "PREMIUM"):
+        raise _refused("must be one of: BASIC, STANDARD, PREMIUM")
+    return value
+
+
+PriorityTier = Annotated[
+    str, PlainValidator(_tier), _schema({"type": "string", "enum": ["BASIC", "STANDARD", "PREMIUM"]})
+]

@@ -1,0 +1,62 @@
+"""Gives an empty vault its first organization, user and key, so that the first call needs no set-up."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from onevault.admin.commands import Actor, Office, create_key, create_organization, create_user, read
+from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser
+from onevault.core.identity import Organization, Status, User
+from onevault.core.money import Nanos
+
+FIRST_NAME = "default"
+FIRST_EMAIL = "admin@localhost"
+_ACTOR = Actor("first boot")
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What the first boot made. `api_key` is its only copy."""
+
+    org_id: str
+    user_id: str
+    key_id: str
+    api_key: str
+
+
+async def ensure_first_boot(
+    office: Office, *, time_zone: str = "UTC", daily_budget: Nanos | None = None
+) -> Credentials | None:
+    """Makes organization, user and `gw_live_` key where the vault has never had an organization; None where it has.
+
+    A boot that died half-way is taken up again: what it made is kept, and only what is missing is made.
+    """
+    async with office.register.lock:
+        await office.register.refresh()
+        organizations, users, keys = office.register.everything()
+    if keys or len(organizations) > 1 or len(users) > 1:
+        return None
+    if any(not _is_first_organization(each) for each in organizations) or any(
+        not _is_first_user(each) for each in users
+    ):
+        return None
+    organization = organizations[0] if organizations else await _first_organization(office, time_zone, daily_budget)
+    asked = read(CreateUser, {"org_id": organization.org_id, "email": FIRST_EMAIL})
+    user = users[0] if users else await create_user(office, asked, actor=_ACTOR)
+    made = await create_key(office, user.user_id, read(CreateKey, {"name": "first key"}), actor=_ACTOR)
+    return Credentials(organization.org_id, user.user_id, made.key.key_id, made.text)
+
+
+async def _first_organization(office: Office, time_zone: str, daily_budget: Nanos | None) -> Organization:
+    budget = None if daily_budget is None else Decimal(daily_budget).scaleb(-9)
+    asked = {"name": FIRST_NAME, "monthly_budget_usd": None, "daily_budget_usd": budget, "time_zone": time_zone}
+    return await create_organization(office, read(CreateOrganization, asked), actor=_ACTOR)
+
+
+def _is_first_organization(organization: Organization) -> bool:
+    return organization.name == FIRST_NAME and organization.status is Status.ACTIVE and organization.version == 1
+
+
+def _is_first_user(user: User) -> bool:
+    return user.email == FIRST_EMAIL and user.status is Status.ACTIVE and user.version == 1

@@ -1,0 +1,147 @@
+"""What every admin route shares: strict JSON, the parameters of lists and versions, and the declared errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, HTTPException, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+
+from onevault.admin.commands import Actor, Office
+from onevault.admin.deps import AdminDeps
+from onevault.admin.idempotency import Idempotency
+from onevault.admin.outputs import ErrorOut
+
+PAGE_ENTRIES_MAX = 200
+_ID = r"^[A-Za-z0-9_\-]{1,100}$"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the routes work."""
+
+    deps: AdminDeps
+    office: Office
+    idempotency: Idempotency
+
+
+# ---- bodies ----------------------------------------------------------------------------------------------------------
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        try:
+            return json.loads(
+                await self.body(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_once_each
+            )
+        except (ValueError, RecursionError) as problem:
+            told = str(problem) if isinstance(problem, _Refused) else "the body is not valid JSON in UTF-8"
+            raise HTTPException(400, detail=told) from None
+
+
+class _Refused(ValueError):
+    """A reason that is safe to show."""
+
+
+def _refuse_constant(text: str) -> None:
+    raise _Refused(f"{text} is not a JSON number")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _Refused("a field is given twice")
+    return fields
+
+
+class StrictRoute(APIRoute):
+    """A route whose body is read without rounding any number and without choosing among repeated fields."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+def _actor(request: Request) -> Actor:
+    return Actor("admin", request.client.host if request.client else "")
+
+
+ActorOf = Annotated[Actor, Depends(_actor)]
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^(\*|"[0-9]{1,15}"|[0-9]{1,15})$',
+        description="The version you saw (the ETag): the change is refused with 409 if it is no longer the newest.",
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="A repetition within 24 hours with the same key and body gives the same answer and does nothing again.",
+    ),
+]
+
+
+def version_of(if_match: str | None) -> int | None:
+    """The version that an If-Match names; None where any will do."""
+    return None if if_match in (None, "*") else int(str(if_match).strip('"'))
+
+
+def etag(response: Response, version: int) -> None:
+    response.headers["etag"] = f'"{version}"'
+
+
+class _ListQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=PAGE_ENTRIES_MAX, description="Entries a page.")
+    after: str = Field("", pattern=r"^[A-Za-z0-9_\-]{0,100}$", description="`next_cursor` of the page before.")
+
+
+class _ListQueryWithDeleted(_ListQuery):
+    include_deleted: bool = Field(False, description="Show deleted ones too.")
+
+
+class _UsersQuery(_ListQueryWithDeleted):
+    org_id: str | None = Field(None, pattern=_ID, description="Only those of this organization.")
+
+
+ListQuery = Annotated[_ListQuery, Query()]
+ListQueryWithDeleted = Annotated[_ListQueryWithDeleted, Query()]
+UsersQuery = Annotated[_UsersQuery, Query()]
+
+# ---- what is declared ------------------------------------------------------------------------------------------------
+
+_TOLD = {
+    400: "The request is malformed, or a field is; `param` names it.",
+    401: "No admin key, or a wrong one.",
+    404: "There is no such thing.",
+    409: "It is taken, has changed meanwhile, or the Idempotency-Key was used before.",
+    413: "The body is too large.",
+    500: "The gateway failed.",
+    503: "The store cannot be reached; try again.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route for its documentation; those that any route can give are always among them."""
+    return {
+        status: {"model": ErrorOut, "description": _TOLD[status]}
+        for status in sorted({400, 401, 413, 500, 503, *statuses})
+    }

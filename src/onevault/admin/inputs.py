@@ -1,0 +1,97 @@
+"""What the admin API takes in: one closed model per creation and per change; a field that is not named here is refused.
+
+Attributes are called as in the entities they become, aliases as callers write them. In a change, an absent field stays as
+it was and null takes a limit away. Status, owner, version, hash and prefix are in none of them.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from onevault.admin.fields import (
+    ComplianceLevel,
+    Count,
+    Email,
+    FailureMode,
+    FallbackDailyLimit,
+    Flag,
+    Label,
+    Models,
+    Moment,
+    Money,
+    Name,
+    PriorityTier,
+    WebhookUrl,
+    Zone,
+)
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def changes(self) -> dict[str, object]:
+        """What was said, by the entity's attribute."""
+        return {field: getattr(self, field) for field in self.model_fields_set}
+
+    def fingerprint(self) -> str:
+        """The same for the same input, however it was spelled."""
+        return repr(sorted(self.changes().items()))
+
+
+class _OrganizationFields(Input):
+    daily_budget: Money = Field(
+        None, alias="daily_budget_usd", description="US dollars a calendar day; null: no limit."
+    )
+    requests_per_minute: Count = Field(None, description="Over all its keys; null: no limit.")
+    concurrent_requests: Count = Field(None, description="Calls in flight over all its keys; null: no limit.")
+    time_zone: Zone = Field("UTC", description="IANA name; its days and months are the windows of budgets.")
+    failure_mode: FailureMode = Field("fail_closed", description="What holds while the ledger cannot be reached.")
+    fallback_daily_limit: FallbackDailyLimit = Field(None, description="Only with `fail_open`; not available yet.")
+    compliance_level: ComplianceLevel = Field("NONE", description="Compliance mode; only NONE is available yet.")
+    priority_tier: PriorityTier = Field("STANDARD", description="Who is served first under overload.")
+    webhook_url: WebhookUrl = Field(None, description="Not available yet.")
+
+
+class CreateOrganization(_OrganizationFields):
+    name: Name = Field(description="Unique among organizations, whatever the case.")
+    monthly_budget: Money = Field(
+        alias="monthly_budget_usd", description="US dollars a calendar month; null: no limit."
+    )
+
+
+class UpdateOrganization(_OrganizationFields):
+    name: Name = Field("", description="Unique among organizations, whatever the case.")
+    monthly_budget: Money = Field(
+        None, alias="monthly_budget_usd", description="US dollars a calendar month; null: no limit."
+    )
+    suspended: Flag = Field(False, description="True refuses every call of its keys until false is set.")
+
+
+class _Limits(Input):
+    monthly_limit: Money = Field(None, alias="monthly_limit_usd", description="US dollars a calendar month.")
+    daily_limit: Money = Field(None, alias="daily_limit_usd", description="US dollars a calendar day.")
+    daily_request_limit: Count = Field(None, description="Calls a calendar day.")
+    monthly_request_limit: Count = Field(None, description="Calls a calendar month.")
+    requests_per_minute: Count = None
+    tokens_per_minute: Count = None
+    concurrent_requests: Count = Field(None, description="Calls in flight.")
+
+
+class CreateUser(_Limits):
+    org_id: Name
+    email: Email = Field(description="Unique in the organization, whatever the case.")
+
+
+class UpdateUser(_Limits):
+    email: Email = Field("", description="Unique in the organization, whatever the case.")
+    suspended: Flag = Field(False, description="True refuses every call of its keys until false is set.")
+
+
+class UpdateKey(_Limits):
+    name: Label = Field("", description="For people.")
+    expires_at_ms: Moment = Field(None, alias="expires_at", description="RFC 3339, in the future; null: never.")
+    allowed_models: Models = Field(None, description="The only models it may use; null: all.")
+
+
+class CreateKey(UpdateKey):
+    test: Flag = Field(False, description="A `gw_test_` key, which reaches only the simulator.")

@@ -1,0 +1,227 @@
+"""What the admin API answers: entities, pages, figures and errors, as callers read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from onevault.core.identity import ApiKey, Limit, Metric, Organization, User, Window
+from onevault.core.money import Nanos, usd_for_json
+from onevault.core.ports import Figures
+
+T = TypeVar("T")
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorDetail(Output):
+    message: str = Field(description="What is wrong, for people.")
+    type: str = Field(description="The family of the error.")
+    param: str | None = Field(description="The field at fault.")
+    code: str = Field(description="The exact kind, for programs.", examples=["INVALID_REQUEST"])
+
+
+class ErrorOut(Output):
+    error: ErrorDetail
+
+
+class OrganizationOut(Output):
+    object: Literal["organization"] = "organization"
+    org_id: str
+    name: str
+    status: Literal["active", "suspended", "deleted"]
+    monthly_budget_usd: float | None
+    daily_budget_usd: float | None
+    requests_per_minute: int | None
+    concurrent_requests: int | None
+    time_zone: str
+    failure_mode: str
+    fallback_daily_limit: float | None
+    compliance_level: str
+    priority_tier: str
+    webhook_url: str | None
+    created_at: str
+    version: int = Field(description="Grows with every change; the ETag, and what If-Match is compared with.")
+
+
+class _LimitsOut(Output):
+    monthly_limit_usd: float | None
+    daily_limit_usd: float | None
+    daily_request_limit: int | None
+    monthly_request_limit: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
+    created_at: str
+    version: int = Field(description="Grows with every change; the ETag, and what If-Match is compared with.")
+
+
+class UserOut(_LimitsOut):
+    object: Literal["user"] = "user"
+    user_id: str
+    org_id: str
+    email: str
+    status: Literal["active", "suspended", "deleted"]
+
+
+class KeyOut(_LimitsOut):
+    object: Literal["api_key"] = "api_key"
+    key_id: str
+    user_id: str
+    prefix: str = Field(description="The key's first characters, to tell it from others.")
+    name: str
+    status: Literal["active", "suspended", "revoked", "deleted"]
+    test: bool
+    expires_at: str | None
+    allowed_models: list[str] | None
+
+
+class NewKeyOut(KeyOut):
+    api_key: str = Field(description="The key itself. It is shown here and never again.")
+
+
+class PageOut(Output, Generic[T]):
+    object: Literal["list"] = "list"
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None = Field(description="Give it as `after` to go on.")
+
+
+class UsageOut(Output):
+    """Amounts in US dollars are for people; those in nanos (billionths of a dollar) are exact."""
+
+    object: Literal["usage"] = "usage"
+    scope: str
+    time_zone: str = Field(description="In which the day and the month begin.")
+    month: str = Field(examples=["2026-11"])
+    month_usage_usd: float
+    month_usage_nanos: int
+    limit_usd: float | None = Field(description="Of the month; null: no limit.")
+    limit_nanos: int | None
+    remaining_usd: float | None = Field(description="Of the month's limit, after what is spent and what is held.")
+    remaining_nanos: int | None
+    held_usd: float = Field(description="Reserved for calls in flight, not yet spent.")
+    held_nanos: int
+    request_count: int = Field(description="This month.")
+    token_count: int = Field(description="This month.")
+    day: str = Field(examples=["2026-11-21"])
+    day_usage_usd: float
+    day_usage_nanos: int
+    day_limit_usd: float | None
+    day_limit_nanos: int | None
+    day_remaining_usd: float | None
+    day_remaining_nanos: int | None
+    day_request_count: int
+    total_usage_usd: float
+    total_usage_nanos: int
+    overshoot_usd: float = Field(description="What providers charged beyond what was held.")
+    overshoot_nanos: int
+
+
+def time_text(at_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _usd(nanos: int | None) -> float | None:
+    return None if nanos is None else usd_for_json(Nanos(nanos))
+
+
+def organization_out(organization: Organization) -> OrganizationOut:
+    return OrganizationOut(
+        org_id=organization.org_id,
+        name=organization.name,
+        status=organization.status.value,  # type: ignore[arg-type]  # organizations are never revoked
+        monthly_budget_usd=_usd(organization.monthly_budget),
+        daily_budget_usd=_usd(organization.daily_budget),
+        requests_per_minute=organization.requests_per_minute,
+        concurrent_requests=organization.concurrent_requests,
+        time_zone=organization.time_zone,
+        failure_mode=organization.failure_mode,
+        fallback_daily_limit=_usd(organization.fallback_daily_limit),
+        compliance_level=organization.compliance_level,
+        priority_tier=organization.priority_tier,
+        webhook_url=organization.webhook_url,
+        created_at=time_text(organization.created_at_ms),
+        version=organization.version,
+    )
+
+
+def _limits_of(entity: User | ApiKey) -> dict[str, object]:
+    return {
+        "monthly_limit_usd": _usd(entity.monthly_limit),
+        "daily_limit_usd": _usd(entity.daily_limit),
+        "daily_request_limit": entity.daily_request_limit,
+        "monthly_request_limit": entity.monthly_request_limit,
+        "requests_per_minute": entity.requests_per_minute,
+        "tokens_per_minute": entity.tokens_per_minute,
+        "concurrent_requests": entity.concurrent_requests,
+        "created_at": time_text(entity.created_at_ms),
+        "version": entity.version,
+    }
+
+
+def user_out(user: User) -> UserOut:
+    own = {"user_id": user.user_id, "org_id": user.org_id, "email": user.email, "status": user.status.value}
+    return UserOut.model_validate({**own, **_limits_of(user)})
+
+
+def _key_fields(key: ApiKey) -> dict[str, object]:
+    return {
+        "key_id": key.key_id,
+        "user_id": key.user_id,
+        "prefix": key.prefix,
+        "name": key.name,
+        "status": key.status.value,
+        "test": key.test,
+        "expires_at": None if key.expires_at_ms is None else time_text(key.expires_at_ms),
+        "allowed_models": None if key.allowed_models is None else list(key.allowed_models),
+        **_limits_of(key),
+    }
+
+
+def key_out(key: ApiKey) -> KeyOut:
+    return KeyOut.model_validate(_key_fields(key))
+
+
+def new_key_out(key: ApiKey, text: str) -> NewKeyOut:
+    return NewKeyOut.model_validate({**_key_fields(key), "api_key": text})
+
+
+def usage_out(figures: Figures, limits: tuple[Limit, ...], *, time_zone: str) -> UsageOut:
+    """A scope's figures beside the limits of money that hold for it."""
+    maximum = {limit.window: limit.maximum for limit in limits if limit.metric is Metric.MONEY}
+    month, day = maximum.get(Window.MONTH), maximum.get(Window.DAY)
+    month_left = None if month is None else max(0, month - figures.spent_month - figures.held)
+    day_left = None if day is None else max(0, day - figures.spent_day - figures.held)
+    return UsageOut(
+        scope=figures.scope,
+        time_zone=time_zone,
+        month=figures.month,
+        month_usage_usd=usd_for_json(figures.spent_month),
+        month_usage_nanos=figures.spent_month,
+        limit_usd=_usd(month),
+        limit_nanos=month,
+        remaining_usd=_usd(month_left),
+        remaining_nanos=month_left,
+        held_usd=usd_for_json(figures.held),
+        held_nanos=figures.held,
+        request_count=figures.requests_month,
+        token_count=figures.tokens_month,
+        day=figures.day,
+        day_usage_usd=usd_for_json(figures.spent_day),
+        day_usage_nanos=figures.spent_day,
+        day_limit_usd=_usd(day),
+        day_limit_nanos=day,
+        day_remaining_usd=_usd(day_left),
+        day_remaining_nanos=day_left,
+        day_request_count=figures.requests_day,
+        total_usage_usd=usd_for_json(figures.spent_total),
+        total_usage_nanos=figures.spent_total,
+        overshoot_usd=usd_for_json(figures.overshoot),
+        overshoot_nanos=figures.overshoot,
+    )

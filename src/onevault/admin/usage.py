@@ -1,0 +1,40 @@
+"""Reads what scopes have used beside their limits, and sets a user's running windows back."""
+
+from __future__ import annotations
+
+from onevault.admin.deps import AdminDeps
+from onevault.admin.outputs import UsageOut, usage_out
+from onevault.core.identity import Limit, Organization, ScopeId, User
+from onevault.core.records import QuotaReset
+from onevault.policy.access import organization_limits, organization_scope, user_limits, user_scope
+
+
+async def usage_of_organization(deps: AdminDeps, organization: Organization) -> UsageOut:
+    return await _usage(
+        deps, organization_scope(organization.org_id), organization_limits(organization), organization.time_zone
+    )
+
+
+async def usage_of_user(deps: AdminDeps, user: User, organization: Organization) -> UsageOut:
+    limits = user_limits(user, deps.defaults())
+    return await _usage(deps, user_scope(user.user_id), limits, organization.time_zone)
+
+
+async def _usage(deps: AdminDeps, scope: ScopeId, limits: tuple[Limit, ...], time_zone: str) -> UsageOut:
+    figures = await deps.ledger.figures(scope, time_zone=time_zone, now_ns=deps.clock.wall_ns())
+    return usage_out(figures, limits, time_zone=time_zone)
+
+
+async def reset_quota(deps: AdminDeps, user: User, organization: Organization) -> UsageOut:
+    """Starts the user's running day and month again from nothing: money, tokens and requests. Journaled first, so it holds
+    after a restart; organization and keys keep their own figures, and money held for calls in flight stays held."""
+    reset = QuotaReset(
+        reset_id=f"rst_{deps.ids()}",
+        at_ns=deps.clock.wall_ns(),
+        scope=user_scope(user.user_id),
+        time_zone=organization.time_zone,
+    )
+    await deps.journal.append(reset)
+    await deps.ledger.reset(reset)
+    await deps.rates.reset(reset)
+    return await usage_of_user(deps, user, organization)

@@ -1,0 +1,68 @@
+"""Which endpoint answers a path: a table of plain ASGI handlers, and the admin API for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onevault.api.asgi import JSON, App, Receive, Scope, Send, respond
+from onevault.api.errors import fault_body, status_of
+from onevault.core.faults import Fault, FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The whole service as one ASGI application.
+
+    `exact` maps a path to its handler by method, `below` a path's beginning. Routing looks at the path alone, never at the
+    `Host` header. What neither knows goes to `admin` below `/admin`, and is not found elsewhere.
+    """
+
+    exact: Mapping[str, Mapping[str, App]]
+    below: Mapping[str, Mapping[str, App]]
+    admin: App
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        path: str = scope["path"]
+        methods = self.exact.get(path)
+        if methods is None:
+            if path == "/admin" or path.startswith("/admin/"):
+                await self.admin(scope, receive, send)
+                return
+            methods = self._below(path)
+        handler = methods.get(scope["method"])
+        if handler is not None:
+            await handler(scope, receive, send)
+        elif methods:
+            await _wrong_method(methods, send)
+        else:
+            fault = Fault(FaultKind.NOT_FOUND, "There is nothing at this path; GET /docs lists what there is.")
+            await respond(send, status_of(fault.kind), [JSON], fault_body(fault))
+
+    def _below(self, path: str) -> Mapping[str, App]:
+        for beginning, methods in self.below.items():
+            if path.startswith(beginning) and len(path) > len(beginning):
+                return methods
+        return {}
+
+
+async def _wrong_method(methods: Mapping[str, App], send: Send) -> None:
+    allowed = ", ".join(sorted(methods))
+    fault = Fault(FaultKind.INVALID_REQUEST, f"This path takes {allowed}.", param="method")
+    # The one status outside the taxonomy: HTTP has a word of its own for it.
+    await respond(send, 405, [(b"allow", allowed.encode()), JSON], fault_body(fault))
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """The application is running before the server starts; there is nothing to start or stop here."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,48 @@
+"""The little of ASGI that the data plane needs: what came in, and one way to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+_BEARER = "bearer "
+
+
+def credential(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+    """The key as any dialect's clients send it: bearer, Anthropic's, Azure's and Google's headers, Google's query."""
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        text = authorization.decode("latin-1")
+        return text[len(_BEARER) :].strip() if text[: len(_BEARER)].lower() == _BEARER else None
+    for name in (b"x-api-key", b"api-key", b"x-goog-api-key"):
+        value = headers.get(name)
+        if value is not None:
+            return value.decode("latin-1").strip()
+    return query(scope).get("key") if scope["query_string"] else None
+
+
+def query(scope: Scope) -> dict[str, str]:
+    """The query's parameters; of a repeated one the last."""
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=50))
+
+
+def address(scope: Scope) -> str:
+    """The peer's address, as the server saw it."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """A whole answer."""
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,166 @@
+"""The endpoints through which models answer: read the request, open the exchange, write what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, credential, respond
+from onevault.api.errors import fault_headers, status_of
+from onevault.api.header_extensions import header_extensions
+from onevault.api.headers import money_headers, overhead_header, route_headers
+from onevault.api.incoming import ClientGone, HangUp, read_body
+from onevault.api.stream import Stream
+from onevault.core.codec import Incoming, Ingress
+from onevault.core.events import Event
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.money import format_usd
+from onevault.core.ports import Clock, IdSource, Ledger, Observer
+from onevault.pipeline.answer import Answer
+from onevault.pipeline.caller import CallerRequest
+from onevault.pipeline.exchange import Exchange
+
+_PASSED_HEADERS = (b"anthropic-beta", b"openai-beta", b"x-simulate")
+_log = structlog.get_logger("onevault.api")
+
+
+@dataclass(slots=True)
+class InFlight:
+    """How many calls are being worked on, and whether new ones are taken."""
+
+    calls_max: int
+    calls: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    body_bytes_max: int
+    body_timeout_s: float
+    heartbeat_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """One dialect's endpoint. Every way out of a call writes an answer in this dialect, or nothing to a client that is gone."""
+
+    ingress: Ingress
+    exchange: Exchange
+    ledger: Ledger
+    observer: Observer
+    clock: Clock
+    ids: IdSource
+    bounds: Bounds
+    in_flight: InFlight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        hang_up = HangUp()
+        request = CallerRequest(
+            call_id=self.ids(),
+            started_ns=self.clock.wall_ns(),
+            credential=credential(scope, headers),
+            read=partial(self._read, receive, headers, hang_up),
+            address=address(scope),
+            user_agent=headers.get(b"user-agent", b"")[:200].decode("latin-1"),
+            passed_headers=tuple(
+                (name.decode(), headers[name].decode("latin-1")) for name in _PASSED_HEADERS if name in headers
+            ),
+        )
+        stream: Stream | None = None
+        self.in_flight.calls += 1
+        try:
+            self._take_on()
+            async with self.exchange.open(request) as answer:
+                if answer.incoming.stream:
+                    stream = await self._open_stream(answer, request, send)
+                    await stream.relay(answer.events)
+                else:
+                    events = [event async for batch in answer.events for event in batch]
+            hang_up.answered()
+            if stream is not None:
+                await stream.finish(answer.receipt.cost)
+            else:
+                await self._whole(answer, events, request, send)
+        except Fault as fault:
+            self.observer.fault(fault.kind.value)
+            hang_up.answered()
+            await self._refuse(fault, request, stream, send)
+        except ClientGone:
+            pass
+        except asyncio.CancelledError:
+            # A client that hung up is nobody's failure; any other cancellation is the server's, and goes on.
+            current = asyncio.current_task()
+            if not hang_up.happened or current is None or current.uncancel() > 0:
+                raise
+        except Exception as error:  # noqa: BLE001  # the edge: whatever it was, the caller gets a clean fault
+            _log.error("internal fault", request_id=request.call_id, error=type(error).__name__, where=_where(error))
+            self.observer.fault(FaultKind.INTERNAL.value)
+            hang_up.answered()
+            await self._refuse(Fault(FaultKind.INTERNAL, "The gateway failed."), request, stream, send)
+        finally:
+            self.in_flight.calls -= 1
+            hang_up.close()
+
+    def _take_on(self) -> None:
+        if self.in_flight.draining:
+            raise Fault(FaultKind.OVERLOADED, "This gateway is shutting down.", retry_after_s=1.0)
+        if self.in_flight.calls > self.in_flight.calls_max:
+            raise Fault(FaultKind.OVERLOADED, "The gateway is working on as many calls as it may.", retry_after_s=1.0)
+
+    async def _read(self, receive: Receive, headers: dict[bytes, bytes], hang_up: HangUp) -> Incoming:
+        body = await read_body(
+            receive, headers, bytes_max=self.bounds.body_bytes_max, timeout_s=self.bounds.body_timeout_s
+        )
+        incoming = self.ingress.read(body)
+        extensions = header_extensions(headers)
+        if extensions is not None:
+            incoming = incoming.with_header_extensions(extensions)
+        hang_up.watch(receive)
+        return incoming
+
+    async def _headers(self, answer: Answer) -> Headers:
+        now_ns = self.clock.wall_ns()
+        headers = route_headers(answer)
+        headers += await money_headers(self.ledger, answer.principal, now_ns=now_ns)
+        headers.append(overhead_header(answer, now_ns=now_ns))
+        return headers
+
+    async def _open_stream(self, answer: Answer, request: CallerRequest, send: Send) -> Stream:
+        writer = self.ingress.writer(
+            answer.incoming, request_id=request.call_id, created_s=request.started_ns // 1_000_000_000
+        )
+        return await Stream.open(send, writer, await self._headers(answer), heartbeat_s=self.bounds.heartbeat_s)
+
+    async def _whole(self, answer: Answer, events: Sequence[Event], request: CallerRequest, send: Send) -> None:
+        writer = self.ingress.writer(
+            answer.incoming, request_id=request.call_id, created_s=request.started_ns // 1_000_000_000
+        )
+        headers = await self._headers(answer)
+        headers.append((b"x-gateway-cost-usd", format_usd(answer.receipt.cost).encode()))
+        headers.append(JSON)
+        await respond(send, 200, headers, writer.whole(events))
+
+    async def _refuse(self, fault: Fault, request: CallerRequest, stream: Stream | None, send: Send) -> None:
+        if stream is not None:
+            await stream.fail(self.ingress.error_frame(fault, request_id=request.call_id))
+            return
+        headers = fault_headers(fault)
+        headers.append((b"x-request-id", request.call_id.encode()))
+        headers.append(JSON)
+        body = self.ingress.error_body(fault, request_id=request.call_id)
+        await respond(send, status_of(fault.kind), headers, body)
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of an unforeseen error: a file's name and a line, no values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('onevault/')[2]}:{trace.tb_lineno}"

@@ -1,0 +1,41 @@
+"""Request extensions for clients that can set headers but not fields: `x-gateway-providers`, `-max-cost`, and so on."""
+
+from __future__ import annotations
+
+from onevault.core.codec import Budget, Extensions, Routing
+from onevault.core.faults import Fault, FaultKind
+
+_NOT_YET = {
+    b"x-gateway-strategy": ("ordered",),
+    b"x-gateway-cache": ("bypass", "off", "false", "0"),
+}
+"""What these may ask for in this version: the way things are anyway."""
+
+
+def header_extensions(headers: dict[bytes, bytes]) -> Extensions | None:
+    """Extensions told by headers; None where there are none. Raises Fault INVALID_REQUEST or UNSUPPORTED_PARAMETER."""
+    for name, values in _NOT_YET.items():
+        value = headers.get(name)
+        if value is not None and value.decode("latin-1").strip().lower() not in values:
+            raise Fault(
+                FaultKind.UNSUPPORTED_PARAMETER,
+                f"This version supports only {' or '.join(values)} in {name.decode()}.",
+                param=name.decode(),
+            )
+    providers = headers.get(b"x-gateway-providers")
+    cost = headers.get(b"x-gateway-max-cost")
+    if providers is None and cost is None:
+        return None
+    names = tuple(name.strip() for name in (providers or b"").decode("latin-1").split(",") if name.strip())
+    return Extensions(Routing(providers=names), Budget(max_cost_per_request=_usd(cost)))
+
+
+def _usd(value: bytes | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise Fault(
+            FaultKind.INVALID_REQUEST, "x-gateway-max-cost must be an amount of US dollars.", param="x-gateway-max-cost"
+        ) from None

@@ -1,0 +1,173 @@
+"""The OpenAPI 3.1 document of the whole service: the data plane written here, the admin API as FastAPI derives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from onevault.api.openapi_schemas import SCHEMAS, reference
+
+_STATUSES = {
+    "400": "The request is malformed or asks for what is not supported; `param` names the field.",
+    "401": "The API key is absent, unknown, expired or revoked.",
+    "402": "A budget does not afford the worst case of this call.",
+    "403": "The key may not use this model or provider.",
+    "404": "There is no such thing, or it is not the caller's.",
+    "405": "The path does not take this method.",
+    "413": "The body is too large.",
+    "422": "The model has no known price, and a budget applies.",
+    "429": "A rate limit or quota is used up; see `retry-after` and `x-should-retry`.",
+    "500": "The gateway failed.",
+    "502": "The provider, or every provider that could serve the call, failed.",
+    "503": "The gateway is overloaded, draining, or cannot reach its store; see `retry-after`.",
+    "504": "The provider did not answer in time.",
+}
+_CALL = tuple(status for status in _STATUSES if status != "405")
+_READ = ("400", "401", "404")
+_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"x-api-key": []}]
+_HEADERS = {
+    "x-request-id": "The call's id, for `GET /v1/requests/{id}`.",
+    "x-gateway-provider": "The provider that answered.",
+    "x-gateway-model": "The model as that provider names it.",
+    "x-gateway-route-reason": "Why this target.",
+    "x-gateway-attempts": "How many attempts it took.",
+    "x-gateway-cost-usd": "What the call cost (whole answers; in a stream a comment before its end).",
+    "x-gateway-usage-usd": "Spent in the window of the tightest money limit, or in the user's month.",
+    "x-gateway-limit-usd": "That limit.",
+    "x-gateway-remaining-usd": "What is left of it.",
+    "x-gateway-overhead-ms": "The gateway's own share of the time.",
+    "x-gateway-dropped": "Tuning hints that the target could not express.",
+}
+
+
+def document(admin: Mapping[str, Any], *, version: str) -> dict[str, Any]:
+    """The merged document. `admin` is the admin API's own OpenAPI document."""
+    components = dict(admin.get("components", {}))
+    components["schemas"] = SCHEMAS | components.get("schemas", {})
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API key `gw_live_…` or `gw_test_…`."},
+        "x-api-key": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "x-api-key",
+            "description": "The same key, Anthropic's way.",
+        },
+    } | components.get("securitySchemes", {})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OneVault Gateway",
+            "version": version,
+            "description": "One service between applications and AI providers. Every dialect's own fields pass beside those named here.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": _data_plane() | dict(admin.get("paths", {})),
+        "components": components,
+    }
+
+
+def _data_plane() -> dict[str, Any]:
+    chat = _call("Chat completion (OpenAI)", "ChatCompletionRequest", "ChatCompletion", stream=True)
+    return {
+        "/v1/chat/completions": {"post": chat | {"operationId": "chat_completions"}},
+        "/api/chat/completions": {"post": chat | {"operationId": "api_chat_completions"}},
+        "/v1/embeddings": {"post": _call("Embeddings (OpenAI)", "EmbeddingsRequest", "Embeddings")},
+        "/v1/messages": {
+            "post": _call("Messages (Anthropic)", "MessagesRequest", "Message", stream=True, error="AnthropicError")
+        },
+        "/v1/messages/count_tokens": {
+            "post": _call("Count tokens (Anthropic)", "CountTokensRequest", "TokenCount", error="AnthropicError")
+        },
+        "/v1/models": {"get": _read("The models that the key may use", "ModelList")},
+        "/v1/models/{id}": {"get": _read("One model", "Model", parameters=[_path("id", "A model; slashes are fine.")])},
+        "/v1/usage": {"get": _read("The caller's usage and what is left of its limits", "Usage")},
+        "/v1/requests": {
+            "get": _read(
+                "The caller's calls, newest first",
+                "RequestList",
+                parameters=[
+                    _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+                    _query("before", {"type": "string"}),
+                ],
+            )
+        },
+        "/v1/requests/{id}": {
+            "get": _read(
+                "One call: cost, usage, and why it went where it went",
+                "Request",
+                parameters=[_path("id", "`x-request-id`.")],
+            )
+        },
+        "/health": {"get": _open("Whether the process lives")},
+        "/livez": {"get": _open("Whether the process lives")},
+        "/readyz": {"get": _open("Whether the gateway takes calls", draining=True)},
+        "/metrics": {
+            "get": {
+                "summary": "Prometheus metrics",
+                "tags": ["operations"],
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "The text format.",
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
+                    }
+                },
+            }
+        },
+    }
+
+
+def _call(summary: str, asked: str, answer: str, *, stream: bool = False, error: str = "OpenAIError") -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": reference(answer)}}
+    if stream:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()}
+    return {
+        "summary": summary,
+        "tags": ["calls"],
+        "security": _KEY,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(asked)}}},
+        "responses": {"200": {"description": "The answer.", "headers": headers, "content": content}}
+        | _faults(_CALL, error),
+    }
+
+
+def _read(summary: str, answer: str, *, parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "tags": ["account"],
+        "security": _KEY,
+        "parameters": parameters or [],
+        "responses": _ok(answer) | _faults(_READ, "OpenAIError"),
+    }
+
+
+def _open(summary: str, *, draining: bool = False) -> dict[str, Any]:
+    responses = _ok("Status") | ({"503": _plain("It is draining.", "Status")} if draining else {})
+    return {"summary": summary, "tags": ["operations"], "security": [], "responses": responses}
+
+
+def _ok(answer: str) -> dict[str, Any]:
+    return {"200": _plain("The answer.", answer)}
+
+
+def _plain(description: str, answer: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": reference(answer)}}}
+
+
+def _faults(statuses: tuple[str, ...], error: str) -> dict[str, Any]:
+    return {status: _plain(_STATUSES[status], error) for status in statuses}
+
+
+def _path(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+    }
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema}

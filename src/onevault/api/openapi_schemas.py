@@ -1,0 +1,202 @@
+"""JSON schemas of what the data plane takes and gives; providers' own fields pass beside those named here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+STRING: Schema = {"type": "string"}
+POSITIVE: Schema = {"type": "integer", "minimum": 1, "maximum": 2_147_483_647}
+NUMBER: Schema = {"type": "number"}
+BOOLEAN: Schema = {"type": "boolean"}
+
+
+def array(items: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def struct(properties: dict[str, Schema], required: tuple[str, ...] = (), **more: Any) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(required), **more}
+
+
+def reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+ROUTING = struct(
+    {
+        "providers": array(STRING, description="Only these providers, by their configured names."),
+        "preferred_models": array(STRING, description="In this order, where `model` is absent or `auto`."),
+        "fallback": BOOLEAN | {"description": "false: only the first target of the plan is tried."},
+    },
+    additionalProperties=False,
+)
+BUDGET = struct(
+    {
+        "max_cost_per_request": NUMBER
+        | {"minimum": 0, "description": "US dollars; a call that could cost more is refused."}
+    },
+    additionalProperties=False,
+)
+EXTENSIONS = {"routing": ROUTING, "budget": BUDGET}
+
+SCHEMAS: dict[str, Schema] = {
+    "ChatCompletionRequest": struct(
+        {
+            "model": STRING | {"description": "`provider/model`, a bare name, an alias, or `auto`.", "maxLength": 256},
+            "messages": array(
+                struct(
+                    {
+                        "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+                        "content": {
+                            "anyOf": [STRING, array(struct({"type": STRING}, ("type",)), minItems=1), {"type": "null"}]
+                        },
+                    },
+                    ("role",),
+                ),
+                minItems=1,
+            ),
+            "max_tokens": POSITIVE,
+            "max_completion_tokens": POSITIVE,
+            "temperature": NUMBER | {"minimum": 0, "maximum": 2},
+            "top_p": NUMBER | {"minimum": 0, "maximum": 1},
+            "n": {"type": "integer", "minimum": 1, "maximum": 128},
+            "stream": BOOLEAN,
+            "stream_options": struct({"include_usage": BOOLEAN}),
+            "stop": {"anyOf": [STRING, array(STRING, maxItems=4), {"type": "null"}]},
+            "tools": array({"type": "object"}),
+            "response_format": {"type": "object"},
+            "metadata": {"type": "object", "additionalProperties": STRING, "maxProperties": 16},
+            "user": STRING,
+            **EXTENSIONS,
+        },
+        ("messages",),
+    ),
+    "ChatCompletion": struct(
+        {
+            "id": STRING,
+            "object": {"const": "chat.completion"},
+            "model": STRING,
+            "choices": array({"type": "object"}),
+            "usage": {"type": "object"},
+        },
+        ("id", "object", "choices"),
+    ),
+    "EmbeddingsRequest": struct(
+        {
+            "model": STRING,
+            "input": {
+                "anyOf": [STRING | {"minLength": 1}, array(STRING, minItems=1), array({"type": "integer"}, minItems=1)]
+            },
+            "dimensions": POSITIVE,
+            "encoding_format": {"enum": ["float", "base64"]},
+            "user": STRING,
+            **EXTENSIONS,
+        },
+        ("input",),
+    ),
+    "Embeddings": struct({"object": {"const": "list"}, "data": array({"type": "object"})}, ("object", "data")),
+    "MessagesRequest": struct(
+        {
+            "model": STRING,
+            "messages": array(
+                struct(
+                    {
+                        "role": {"enum": ["user", "assistant"]},
+                        "content": {"anyOf": [STRING, array(struct({"type": STRING}, ("type",)))]},
+                    },
+                    ("role", "content"),
+                ),
+                minItems=1,
+            ),
+            "max_tokens": POSITIVE,
+            "system": {"anyOf": [STRING, array({"type": "object"})]},
+            "stream": BOOLEAN,
+            "temperature": NUMBER | {"minimum": 0, "maximum": 1},
+            "stop_sequences": array(STRING),
+            "tools": array({"type": "object"}),
+            "thinking": {"type": "object"},
+            **EXTENSIONS,
+        },
+        ("messages", "max_tokens"),
+    ),
+    "Message": struct(
+        {
+            "id": STRING,
+            "type": {"const": "message"},
+            "role": {"const": "assistant"},
+            "content": array({"type": "object"}),
+        },
+        ("id", "type", "role", "content"),
+    ),
+    "CountTokensRequest": struct(
+        {
+            "model": STRING,
+            "messages": array({"type": "object"}, minItems=1),
+            "system": {},
+            "tools": array({"type": "object"}),
+        },
+        ("messages",),
+    ),
+    "TokenCount": struct({"input_tokens": {"type": "integer"}}, ("input_tokens",)),
+    "Model": struct(
+        {
+            "id": STRING,
+            "object": {"const": "model"},
+            "owned_by": STRING,
+            "context_length": {"type": ["integer", "null"]},
+            "max_output_tokens": {"type": ["integer", "null"]},
+            "operations": array(STRING),
+            "pricing": {"type": ["object", "null"], "description": "US dollars per million tokens."},
+        },
+        ("id", "object", "owned_by"),
+    ),
+    "ModelList": struct({"object": {"const": "list"}, "data": array(reference("Model"))}, ("data",)),
+    "Usage": struct(
+        {
+            "object": {"const": "usage"},
+            "month": STRING,
+            "day": STRING,
+            "key": {"type": "object"},
+            "user": {"type": "object"},
+        },
+        ("object", "month", "day"),
+    ),
+    "Request": struct(
+        {
+            "id": STRING,
+            "object": {"const": "request"},
+            "status": {"enum": ["SUCCESS", "ERROR", "TIMEOUT", "CANCELLED"]},
+            "cost_usd": NUMBER,
+            "cost_nanos": {"type": "integer"},
+            "usage": {"type": "object"},
+            "explain": {"type": "object"},
+        },
+        ("id", "object", "status", "cost_usd", "cost_nanos"),
+    ),
+    "RequestList": struct({"object": {"const": "list"}, "data": array(reference("Request"))}, ("data",)),
+    "OpenAIError": struct(
+        {
+            "error": struct(
+                {
+                    "message": STRING,
+                    "type": STRING,
+                    "param": {"type": ["string", "null"]},
+                    "code": {"type": ["string", "null"]},
+                },
+                ("message", "type", "param", "code"),
+            )
+        },
+        ("error",),
+    ),
+    "AnthropicError": struct(
+        {
+            "type": {"const": "error"},
+            "error": struct({"type": STRING, "message": STRING}, ("type", "message")),
+            "request_id": STRING,
+        },
+        ("type", "error"),
+    ),
+    "Status": struct({"status": STRING}, ("status",)),
+}

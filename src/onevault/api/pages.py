@@ -1,0 +1,40 @@
+"""Serves the API reference and its description: files of this package, nothing from another host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from onevault.api.asgi import JSON, App, Receive, Scope, Send, respond
+
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_SECURITY = [
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file, read at start."""
+
+    body: bytes
+    content_type: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, 200, [(b"content-type", self.content_type), *_SECURITY], self.body)
+
+
+def pages(openapi: bytes) -> dict[str, App]:
+    """Handlers by path."""
+    web = files("onevault.web")
+    return {
+        "/docs": Page(web.joinpath("docs.html").read_bytes(), b"text/html; charset=utf-8"),
+        "/docs/docs.css": Page(web.joinpath("docs.css").read_bytes(), b"text/css; charset=utf-8"),
+        "/docs/docs.js": Page(web.joinpath("docs.js").read_bytes(), b"text/javascript; charset=utf-8"),
+        "/openapi.json": Page(openapi, JSON[1]),
+    }

@@ -1,0 +1,139 @@
+"""What models, usage and past calls look like as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from onevault.core.identity import Metric, Principal, Window
+from onevault.core.money import NANOS_PER_USD, Nanos, usd_for_json
+from onevault.core.ports import Figures, ModelFacts
+from onevault.core.records import Settled
+from onevault.core.usage import UsageSource
+
+
+def model_view(facts: ModelFacts) -> dict[str, Any]:
+    """OpenAI's model object, with what the gateway knows besides. Prices in US dollars per million tokens."""
+    rates = facts.price.rates if facts.price else None
+    return {
+        "id": facts.id,
+        "object": "model",
+        "created": 0,
+        "owned_by": facts.provider,
+        "provider": facts.provider,
+        "context_length": facts.context_length,
+        "max_output_tokens": facts.output_tokens_max,
+        "operations": [operation.value for operation in facts.operations],
+        "pricing": {
+            "version": facts.price.version,
+            "input_usd_per_mtok": rates.input / NANOS_PER_USD,
+            "output_usd_per_mtok": rates.output / NANOS_PER_USD,
+            "cache_read_usd_per_mtok": rates.cache_read / NANOS_PER_USD,
+            "cache_write_usd_per_mtok": rates.cache_write / NANOS_PER_USD,
+        }
+        if facts.price and rates
+        else None,
+    }
+
+
+def usage_view(principal: Principal, figures: Mapping[str, Figures]) -> dict[str, Any]:
+    """The running month and day of the caller's key, user and organization; the organization's only as far as a limit shows it."""
+    user = figures["user"]
+    return {
+        "object": "usage",
+        "month": user.month,
+        "day": user.day,
+        "key": _scope_view(figures["key"], principal, "key"),
+        "user": _scope_view(user, principal, "user"),
+        "organization": {"limits": _limits_view(figures["org"], principal, "org")},
+    }
+
+
+def _scope_view(figures: Figures, principal: Principal, kind: str) -> dict[str, Any]:
+    return {
+        "month_usage_usd": usd_for_json(figures.spent_month),
+        "month_usage_nanos": figures.spent_month,
+        "day_usage_usd": usd_for_json(figures.spent_day),
+        "day_usage_nanos": figures.spent_day,
+        "held_usd": usd_for_json(figures.held),
+        "request_count": figures.requests_month,
+        "day_request_count": figures.requests_day,
+        "month_tokens": figures.tokens_month,
+        "limits": _limits_view(figures, principal, kind),
+    }
+
+
+def _limits_view(figures: Figures, principal: Principal, kind: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "window": limit.window.value,
+            "limit_usd": usd_for_json(Nanos(limit.maximum)),
+            "remaining_usd": usd_for_json(Nanos(max(0, limit.maximum - _spent(figures, limit.window) - figures.held))),
+        }
+        for limit in principal.limits
+        if limit.metric is Metric.MONEY and limit.scope.startswith(f"{kind}:")
+    ]
+
+
+def _spent(figures: Figures, window: Window) -> Nanos:
+    if window is Window.DAY:
+        return figures.spent_day
+    return figures.spent_month if window is Window.MONTH else figures.spent_total
+
+
+def request_view(settled: Settled) -> dict[str, Any]:
+    """One past call: what it was, what it cost by which price, and under `explain` why it went where it went."""
+    usage = settled.usage
+    return {
+        "id": settled.call_id,
+        "object": "request",
+        "created_at": _moment(settled.started_ns),
+        "ended_at": _moment(settled.at_ns),
+        "type": settled.request_type,
+        "dialect": settled.dialect,
+        "stream": settled.stream,
+        "status": settled.outcome.value,
+        "fault": {"code": settled.fault, "message": settled.fault_message} if settled.fault else None,
+        "model_asked": settled.model_asked,
+        "provider": settled.provider or None,
+        "model": settled.model or None,
+        "cost_usd": usd_for_json(settled.cost),
+        "cost_nanos": settled.cost,
+        "held_usd": usd_for_json(settled.amount_held),
+        "price_version": settled.price_version or None,
+        "usage": {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "total_tokens": usage.total_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens + usage.cache_write_1h_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+            "source": settled.usage_source.value if settled.held else UsageSource.PROVIDER.value,
+        },
+        "latency_ms": settled.latency_ms,
+        "end_user": settled.end_user or None,
+        "metadata": settled.metadata,
+        "explain": {
+            "route_reason": settled.route_reason,
+            "attempts": [
+                {
+                    "provider": attempt.provider,
+                    "deployment": attempt.deployment,
+                    "model": attempt.model,
+                    "started_at": _moment(attempt.started_ns),
+                    "latency_ms": attempt.latency_ms,
+                    "first_event_ms": attempt.first_event_ms,
+                    "status": attempt.status,
+                    "fault": attempt.fault or None,
+                    "provider_text": attempt.provider_text or None,
+                }
+                for attempt in settled.attempts
+            ],
+            "excluded": [{"deployment": deployment, "reason": reason} for deployment, reason in settled.excluded],
+        },
+    }
+
+
+def _moment(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns / 1e9, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,233 @@
+"""Puts a gateway together from its settings, brings its money back from the journal, and takes it apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from onevault import __version__
+from onevault.admin.app import create_admin
+from onevault.admin.commands import office_of
+from onevault.admin.deps import AdminDeps
+from onevault.admin.deps import Health as AdminHealth
+from onevault.admin.first_boot import ensure_first_boot
+from onevault.api.account import Account
+from onevault.api.app import Gateway
+from onevault.api.asgi import App
+from onevault.api.errors import status_of
+from onevault.api.generate import Bounds, Generate, InFlight
+from onevault.api.health import Health
+from onevault.api.openapi import document
+from onevault.api.pages import pages
+from onevault.bootstrap import credentials
+from onevault.bootstrap.policies import catalog_of, default_limits
+from onevault.bootstrap.stores import Stores, open_stores
+from onevault.bootstrap.system import SystemClock, new_id
+from onevault.config.schema import Settings
+from onevault.core.operations import Dialect
+from onevault.dialects.registry import CODECS, INGRESS
+from onevault.jobs.refresh import follow
+from onevault.pipeline.admit import Admit
+from onevault.pipeline.authenticate import Authenticate
+from onevault.pipeline.call import Call
+from onevault.pipeline.exchange import Exchange
+from onevault.pipeline.record import Record
+from onevault.pipeline.reserve import Reserve
+from onevault.pipeline.route import Route
+from onevault.policy.access import Access
+from onevault.simulator.server import EmbeddedSimulator
+from onevault.telemetry.calls import CallObserver
+from onevault.telemetry.metrics import Metrics
+from onevault.telemetry.redact import redact
+from onevault.upstream.client import ProviderSender
+from onevault.upstream.endpoints import endpoints, needs_simulator
+from onevault.upstream.http1 import LeanTransport
+from onevault.upstream.transport_settings import TransportSettings
+
+_log = structlog.get_logger("onevault.gateway")
+_GENERATE = {
+    "/v1/chat/completions": Dialect.OPENAI_CHAT,
+    "/api/chat/completions": Dialect.OPENAI_CHAT,
+    "/v1/embeddings": Dialect.OPENAI_EMBEDDINGS,
+    "/v1/messages": Dialect.ANTHROPIC_MESSAGES,
+    "/v1/messages/count_tokens": Dialect.ANTHROPIC_COUNT_TOKENS,
+}
+
+
+@dataclass(slots=True)
+class RunningGateway:
+    """A gateway that takes calls. `greeting` is what a first start prints."""
+
+    app: App
+    greeting: str
+    in_flight: InFlight
+    _sender: ProviderSender
+    _route: Route
+    _account: Account
+    _access: Access
+    _simulator: EmbeddedSimulator | None
+
+    def drain(self) -> None:
+        """Readiness says no from now on, and new calls are refused; those under way go on."""
+        self.in_flight.draining = True
+
+    async def apply(self, settings: Settings) -> None:
+        """Swaps in what a changed configuration says of providers, routes and limits. Calls under way keep what they began
+        with; what only a start can change (address, data directory) stays until then."""
+        url = self._simulator.base_url if self._simulator else None
+        catalog = catalog_of(settings)
+        self._sender.endpoints = endpoints(settings, simulator_url=url)
+        self._route.catalog = self._account.catalog = catalog
+        self._route.output_tokens_limit = settings.limits.output_tokens_max
+        self._access.set_defaults(default_limits(settings))
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[RunningGateway]:
+    """A gateway from its settings. Raises Fault or OSError for what keeps it from starting; then nothing is left open."""
+    clock = SystemClock()
+    metrics = Metrics()
+    observer = CallObserver(metrics)
+    in_flight = InFlight(settings.gateway.calls_in_flight_max)
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(open_stores(settings))
+        simulator = await _simulator(settings, stack)
+        transport = LeanTransport(TransportSettings())
+        stack.push_async_callback(transport.close)
+        simulator_url = simulator.base_url if simulator else None
+        sender = ProviderSender(transport, CODECS, endpoints(settings, simulator_url=simulator_url))
+        catalog = catalog_of(settings)
+
+        known, greeting = await _known(settings, stores, clock, base_url=base_url)
+        snapshot = await stores.directory.snapshot()
+        access = Access(snapshot, default_limits(settings))
+        following = asyncio.create_task(follow(stores.directory, access.load, clock, version=snapshot.version))
+        stack.callback(following.cancel)
+
+        authenticate = Authenticate(access, clock)
+        route = Route(catalog, settings.limits.output_tokens_max)
+        exchange = Exchange(
+            authenticate,
+            Admit(stores.rates),
+            Record(stores.journal, observer, clock),
+            route,
+            Reserve(stores.ledger, stores.journal, clock),
+            Call(sender, clock, random.random, redact),
+        )
+        account = Account(authenticate, catalog, stores.ledger, stores.requests, observer, clock, new_id)
+        admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight))
+        metrics.watch(lambda: in_flight.calls, lambda: stores.loader.lag_s)
+        bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
+        generate = {
+            path: Generate(INGRESS[dialect], exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
+            for path, dialect in _GENERATE.items()
+        }
+        health = Health(
+            lambda: not in_flight.draining, metrics.render if settings.monitoring.prometheus else None, __version__
+        )
+        described = msgspec.json.encode(document(admin.openapi(), version=__version__))
+        app = Gateway(
+            exact={path: {"POST": handler} for path, handler in generate.items()}
+            | {path: {"GET": handler} for path, handler in _reading(account, health).items()}
+            | {path: {"GET": page} for path, page in pages(described).items()},
+            below={"/v1/models/": {"GET": account.model}, "/v1/requests/": {"GET": account.request}},
+            admin=admin,
+        )
+        yield RunningGateway(app, greeting, in_flight, sender, route, account, access, simulator)
+
+
+def _reading(account: Account, health: Health) -> dict[str, App]:
+    return {
+        "/v1/models": account.models,
+        "/v1/usage": account.usage,
+        "/v1/requests": account.request_list,
+        "/health": health.live,
+        "/livez": health.live,
+        "/health/liveliness": health.live,
+        "/readyz": health.readiness,
+        "/health/readiness": health.readiness,
+        "/metrics": health.scrape,
+    }
+
+
+async def _simulator(settings: Settings, stack: AsyncExitStack) -> EmbeddedSimulator | None:
+    """The built-in provider, where the configuration wants it."""
+    if not needs_simulator(settings):
+        return None
+    return await stack.enter_async_context(EmbeddedSimulator())
+
+
+async def _known(
+    settings: Settings, stores: Stores, clock: SystemClock, *, base_url: str
+) -> tuple[credentials.Credentials, str]:
+    """The credentials file as it should be now, and what to tell the one who starts the gateway."""
+    data_dir = settings.gateway.data_dir
+    kept = credentials.read(data_dir)
+    office = office_of(
+        stores.directory, clock=clock, ids=new_id, random_bytes=secrets.token_bytes, tenant_id=settings.tenant.tenant_id
+    )
+    made = await ensure_first_boot(
+        office, time_zone=settings.tenant.time_zone, daily_budget=settings.limits.organization_daily_budget
+    )
+    configured = settings.security.admin_key
+    admin_key = configured.reveal() if configured else (kept.admin_key if kept else credentials.new_admin_key())
+    api_key = made.api_key if made else (kept.api_key if kept else "")
+    now = credentials.Credentials(base_url, admin_key, api_key)
+    if now != kept:
+        credentials.write(data_dir, now)
+    return now, _greeting(settings, now, first=made is not None)
+
+
+def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool) -> str:
+    where = settings.gateway.data_dir / credentials.FILE_NAME
+    lines = [f"OneVault Gateway {__version__} on {known.base_url}  (API reference: {known.base_url}/docs)"]
+    if not first:
+        return "\n".join([*lines, f"Keys: {where}"])
+    body = '{"model":"auto","messages":[{"role":"user","content":"Hello"}]}'
+    return "\n".join(
+        [
+            *lines,
+            f"Admin key: {known.admin_key}",
+            f"API key:   {known.api_key}",
+            f"Both are kept in {where}. Try:",
+            f"curl {known.base_url}/v1/chat/completions -H 'Authorization: Bearer {known.api_key}' "
+            f"-H 'Content-Type: application/json' -d '{body}'",
+        ]
+    )
+
+
+def _admin_deps(
+    settings: Settings, stores: Stores, clock: SystemClock, access: Access, admin_key: str, in_flight: InFlight
+) -> AdminDeps:
+    async def vault() -> AdminHealth:
+        behind = f"{stores.loader.lag_s:.1f} s behind the journal"
+        return AdminHealth(not stores.loader.last_error, stores.loader.last_error or behind)
+
+    async def calls() -> AdminHealth:
+        return AdminHealth(not in_flight.draining, f"{in_flight.calls} of {in_flight.calls_max} calls in flight")
+
+    return AdminDeps(
+        directory=stores.directory,
+        ledger=stores.ledger,
+        rates=stores.rates,
+        journal=stores.journal,
+        requests=stores.requests,
+        clock=clock,
+        ids=new_id,
+        random_bytes=secrets.token_bytes,
+        admin_key_sha256s=(hashlib.sha256(admin_key.encode()).digest(),),
+        on_change=access.apply,
+        status_of=status_of,
+        health={"vault": vault, "calls": calls},
+        defaults=lambda: default_limits(settings),
+        tenant_id=settings.tenant.tenant_id,
+        version=__version__,
+    )

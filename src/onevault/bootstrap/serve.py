@@ -1,0 +1,107 @@
+"""Runs the gateway in the foreground: listen, serve, follow the configuration, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import uvloop
+from watchfiles import awatch
+
+from onevault.api.server import server
+from onevault.bootstrap.gateway import RunningGateway, running
+from onevault.config.problems import ConfigurationError
+from onevault.config.schema import Settings
+from onevault.telemetry.logging import configure
+
+_HEAD_TIMEOUT_S = 30.0
+_log = structlog.get_logger("onevault.serve")
+
+
+def run(load: Callable[[], Settings], *, watched: Path | None) -> None:
+    """Serves until told to stop. Raises ConfigurationError, Fault or OSError for what keeps it from starting.
+
+    `load` reads the configuration; it is called again when the `watched` file changes or SIGHUP comes.
+    """
+    settings = load()
+    configure(level=settings.monitoring.log_level, json=settings.monitoring.log_format == "json")
+    uvloop.run(_serve(settings, load, watched.absolute() if watched else None))
+
+
+async def _serve(settings: Settings, load: Callable[[], Settings], watched: Path | None) -> None:
+    gateway = settings.gateway
+    listener = _listen(gateway.host, gateway.port)
+    try:
+        base_url = _url(gateway.host, listener.getsockname()[1])
+        async with running(settings, base_url=base_url) as running_gateway:
+            http = server(
+                running_gateway.app,
+                header_bytes_max=gateway.header_bytes_max,
+                head_timeout_s=_HEAD_TIMEOUT_S,
+                idle_timeout_s=gateway.idle_timeout_s,
+                drain_timeout_s=gateway.drain_timeout_s,
+                on_drain=running_gateway.drain,
+            )
+            following = asyncio.create_task(_follow(running_gateway, load, watched))
+            sys.stdout.write(running_gateway.greeting + "\n")
+            sys.stdout.flush()
+            try:
+                await http.serve(sockets=[listener])
+            finally:
+                following.cancel()
+                await asyncio.wait((following,))
+    finally:
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises OSError that names the address, before anything else is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+async def _follow(gateway: RunningGateway, load: Callable[[], Settings], watched: Path | None) -> None:
+    """Reloads when the file changes or SIGHUP comes; an invalid configuration is refused and the old one stays."""
+    changed = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+    watching = asyncio.create_task(_watch(watched, changed)) if watched is not None else None
+    try:
+        while True:
+            await changed.wait()
+            changed.clear()
+            try:
+                await gateway.apply(await asyncio.to_thread(load))
+            except ConfigurationError as error:
+                _log.error("configuration refused", problems=[str(problem) for problem in error.problems])
+            except OSError as error:
+                _log.error("configuration refused", problems=[str(error)])
+            else:
+                _log.info("configuration applied")
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _watch(file: Path, changed: asyncio.Event) -> None:
+    """Editors and Kubernetes replace files, so the directory is watched."""
+    async for changes in awatch(file.parent, step=100, debounce=400, recursive=False, stop_event=None):
+        if any(Path(path).name == file.name or "..data" in path for _, path in changes):
+            changed.set()

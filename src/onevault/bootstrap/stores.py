@@ -1,0 +1,74 @@
+"""Opens the embedded stores of one data directory and brings the money back to where the journal left it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from onevault.config.schema import Settings
+from onevault.stores.journal.lock import locked
+from onevault.stores.journal.writer import JournalWriter
+from onevault.stores.memory.ledger import MemoryLedger
+from onevault.stores.memory.minutes import TokenMinutes
+from onevault.stores.memory.rates import MemoryRates
+from onevault.stores.recovery import recover
+from onevault.stores.sql.directory import VaultDirectory
+from onevault.stores.sql.engine import VaultUnusable, open_vault
+from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.requests import SqlRequests
+
+_log = structlog.get_logger("onevault.stores")
+_LAST_FLUSH_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    ledger: MemoryLedger
+    rates: MemoryRates
+    journal: JournalWriter
+    loader: Loader
+    directory: VaultDirectory
+    requests: SqlRequests
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncGenerator[Stores]:
+    """The stores, recovered and loading. Raises Fault CONFLICT where another process has the directory, OSError where the
+    vault cannot be opened. Leaving writes the journal out and loads what is left of it."""
+    directory = settings.gateway.data_dir
+    journals = directory / "journal"
+    with locked(directory):
+        try:
+            async with open_vault(directory) as vault:
+                minutes = TokenMinutes()
+                ledger, rates = MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
+                journal = JournalWriter(journals, durability=settings.gateway.durability)
+                loader = Loader(vault, journals)
+                now_ns = time.time_ns()
+                recovery = await recover(
+                    ledger=ledger,
+                    rates=rates,
+                    rollups=await loader.rollups(now_ns),
+                    position=await loader.position(),
+                    journal_directory=journals,
+                    journal=journal,
+                    now_ns=now_ns,
+                )
+                _log.info("money recovered", report=recovery)
+                loading = asyncio.create_task(loader.run())
+                try:
+                    yield Stores(ledger, rates, journal, loader, VaultDirectory(vault), SqlRequests(vault, loader))
+                finally:
+                    loading.cancel()
+                    await asyncio.wait((loading,))
+                    await journal.close()
+                    with suppress(TimeoutError):
+                        # What does not fit in here is loaded at the next start.
+                        await asyncio.wait_for(loader.flush(), _LAST_FLUSH_S)
+        except VaultUnusable as error:
+            raise OSError(str(error)) from None

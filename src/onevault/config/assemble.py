@@ -1,0 +1,189 @@
+"""Makes settings of what was written: fills in what is absent, and finds what no single value shows to be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from onevault.config import keys
+from onevault.config.entries import providers
+from onevault.config.kinds import SIMULATOR
+from onevault.config.problems import Problem, did_you_mean
+from onevault.config.schema import (
+    NOTHING,
+    GatewaySettings,
+    LimitSettings,
+    MonitoringSettings,
+    ProviderSettings,
+    RoutingSettings,
+    SecuritySettings,
+    Settings,
+    TenantSettings,
+)
+from onevault.config.written import (
+    NOT_AVAILABLE,
+    GatewayWritten,
+    RoutingWritten,
+    SecurityWritten,
+    TenantWritten,
+    Written,
+)
+from onevault.core.money import Nanos
+
+DEFAULT_DATA_DIR: Final = Path("onevault-data")
+DATABASE_NAME: Final = "vault.sqlite3"
+AUTO: Final = "auto"
+
+
+def assembled(written: Written, *, source: Path | None) -> tuple[Settings, list[Problem]]:
+    """The settings, and every problem across fields; with problems the settings must not be used."""
+    problems: list[Problem] = []
+    entries = providers(written, problems)
+    if not entries and not any(problem.path.startswith("providers") for problem in problems):
+        entries = (ProviderSettings(name=SIMULATOR, kind=SIMULATOR),)
+    settings = Settings(
+        providers=entries,
+        gateway=_gateway(written.gateway, problems),
+        security=_security(written.security, problems),
+        routing=_routing(written.routing, written, entries, problems=problems),
+        monitoring=MonitoringSettings(**_said(written.monitoring, "prometheus", "log_level", "log_format")),
+        limits=_limits(written),
+        tenant=_tenant(written.tenants, problems),
+        source=source,
+    )
+    return settings, problems
+
+
+def _said(section: object, *names: str, **renamed: str) -> dict[str, Any]:
+    """The fields of a section that are not absent, under the names that settings give them (`settings_name=written_name`)."""
+    pairs = [(name, name) for name in names] + list(renamed.items())
+    return {new: value for new, old in pairs if (value := getattr(section, old)) is not None}
+
+
+def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySettings:
+    data_dir = Path(written.data_dir).expanduser() if written.data_dir else DEFAULT_DATA_DIR
+    return GatewaySettings(
+        data_dir=data_dir,
+        database_path=_database(written.database_url, data_dir, problems),
+        **_said(
+            written,
+            "version",
+            "environment",
+            "host",
+            "port",
+            "durability",
+            "calls_in_flight_max",
+            body_bytes_max="body_size_max",
+            header_bytes_max="header_size_max",
+            body_timeout_s="body_timeout",
+            idle_timeout_s="idle_timeout",
+            heartbeat_s="heartbeat",
+            drain_timeout_s="drain_timeout",
+        ),
+    )
+
+
+def _database(url: str | None, data_dir: Path, problems: list[Problem]) -> Path:
+    default = data_dir / DATABASE_NAME
+    if url is None:
+        return default
+    scheme, separator, rest = url.partition("://")
+    dialect = scheme.partition("+")[0].lower()
+    expected = "sqlite:///relative/path or sqlite:////absolute/path, or nothing for a file in the data directory"
+    if dialect in ("postgresql", "postgres"):
+        problems.append(Problem("gateway.database_url", f"{NOT_AVAILABLE}: PostgreSQL", expected))
+    elif dialect != "sqlite" or not separator or not rest.startswith("/") or len(rest) < 2 or "?" in rest:
+        problems.append(Problem("gateway.database_url", "not the URL of a database that can be used", expected))
+    elif ":memory:" in rest:
+        problems.append(Problem("gateway.database_url", "a vault in memory would forget what was spent", expected))
+    else:
+        return Path(rest[1:]).expanduser()
+    return default
+
+
+def _security(written: SecurityWritten, problems: list[Problem]) -> SecuritySettings:
+    if written.admin_key is not None and (reason := keys.weak_admin_key(written.admin_key.reveal())):
+        problems.append(Problem("security.admin_key", f"refused: {reason}", keys.ADMIN_KEY_EXPECTED))
+    if written.master_key is not None and (reason := keys.bad_master_key(written.master_key.reveal())):
+        problems.append(Problem("security.master_key", f"refused: {reason}", keys.MASTER_KEY_EXPECTED))
+    return SecuritySettings(admin_key=written.admin_key, master_key=written.master_key)
+
+
+def _routing(
+    written: RoutingWritten, whole: Written, entries: tuple[ProviderSettings, ...], *, problems: list[Problem]
+) -> RoutingSettings:
+    enabled = [entry.name for entry in entries]
+    known = {*whole.providers, *enabled}
+    default = written.default_provider
+    if default is not None and default not in known:
+        problems.append(Problem("routing.default_provider", "no such provider", did_you_mean(default, known)))
+    elif default is not None and default not in enabled:
+        problems.append(Problem("routing.default_provider", "this provider is not enabled", did_you_mean("", enabled)))
+    chain: list[str] = []
+    for index, name in enumerate(written.fallback_chain or ()):
+        path = f"routing.fallback_chain[{index}]"
+        if name not in known:
+            problems.append(Problem(path, f"no provider is called {name!r}", did_you_mean(name, known)))
+        elif name in (written.fallback_chain or ())[:index]:
+            problems.append(Problem(path, f"{name!r} stands here twice", "each provider once"))
+        elif name in enabled:
+            chain.append(name)
+    return RoutingSettings(
+        default_provider=default,
+        default_model=written.default_model,
+        fallback_chain=tuple(chain),
+        aliases=_aliases(written.aliases or {}, problems),
+    )
+
+
+def _aliases(written: dict[str, str], problems: list[Problem]) -> dict[str, str]:
+    """Every alias with the model that it finally means."""
+    followed: dict[str, str] = {}
+    for alias in written:
+        if alias == AUTO or not alias.strip():
+            problems.append(Problem(f"routing.aliases.{alias}", "this name has a meaning of its own", "another name"))
+            continue
+        seen = [alias]
+        while (target := written[seen[-1]]) in written and target not in seen:
+            seen.append(target)
+        if target in written:
+            problems.append(
+                Problem(
+                    f"routing.aliases.{alias}",
+                    "leads in a circle: " + " → ".join([*seen, target]),
+                    "a model in the end",
+                )
+            )
+            continue
+        followed[alias] = target
+    return followed or dict(NOTHING)
+
+
+def _limits(written: Written) -> LimitSettings:
+    limits = written.limits
+    return LimitSettings(
+        output_tokens_max=limits.max_tokens_per_request,
+        key_requests_per_minute=limits.max_requests_per_minute,
+        key_concurrent_requests=limits.max_concurrent_requests,
+        user_daily_requests=limits.max_requests_per_day,
+        user_monthly_requests=limits.max_requests_per_month,
+        user_monthly_budget=None if limits.max_cost_per_month is None else Nanos(limits.max_cost_per_month),
+        organization_daily_budget=None if limits.max_cost_per_day is None else Nanos(limits.max_cost_per_day),
+    )
+
+
+def _tenant(written: list[TenantWritten] | None, problems: list[Problem]) -> TenantSettings:
+    if not written:
+        return TenantSettings()
+    if len(written) > 1:
+        problems.append(Problem("tenants[1]", f"{NOT_AVAILABLE}: more than one tenant", "one tenant"))
+    time_zone = written[0].time_zone or "UTC"
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        problems.append(
+            Problem("tenants[0].time_zone", f"no such time zone: {time_zone!r}", 'an IANA name: "Europe/Berlin"')
+        )
+        time_zone = "UTC"
+    return TenantSettings(tenant_id=written[0].id, time_zone=time_zone)

@@ -1,0 +1,172 @@
+"""Makes provider settings of the entries that were written, and says what each of them lacks."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from onevault.config import keys
+from onevault.config.kinds import COMPATIBLE, KINDS, UNAVAILABLE, KindNeeds
+from onevault.config.problems import Problem, did_you_mean
+from onevault.config.rates import price
+from onevault.config.schema import ModelSettings, ProviderSettings
+from onevault.config.written import NOT_AVAILABLE, ModelWritten, ProviderWritten, TimeoutsWritten, Written
+from onevault.core.ports import Timeouts
+
+ENTRIES_MAX: Final = 200
+MODELS_MAX: Final = 5_000
+T = TypeVar("T")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def providers(written: Written, problems: list[Problem]) -> tuple[ProviderSettings, ...]:
+    """The enabled entries in their order. Entries that are switched off are checked as far as they go, then left out."""
+    if len(written.providers) > ENTRIES_MAX:
+        problems.append(Problem("providers", f"{len(written.providers)} entries", f"at most {ENTRIES_MAX}"))
+        return ()
+    entries = []
+    for name, entry in written.providers.items():
+        path = f"providers.{name}"
+        if _NAME.fullmatch(name) is None:
+            problems.append(Problem(path, "not a name for a provider", "letters, digits, `.`, `_` and `-`; 64 at most"))
+        if entry.enabled:
+            entries.append(_entry(name, entry, written, problems=problems))
+    return tuple(entries)
+
+
+def _entry(name: str, entry: ProviderWritten, written: Written, *, problems: list[Problem]) -> ProviderSettings:
+    path = f"providers.{name}"
+    kind = entry.type or name
+    needs = KINDS.get(kind)
+    if needs is None:
+        problems.append(_unknown_kind(path, kind, entry))
+    else:
+        problems.extend(_lacks(path, kind, entry, needs=needs))
+    base_url = _base_url(f"{path}.base_url", entry.base_url, problems)
+    models = entry.models or []
+    problems.extend(_twice(path, models))
+    return ProviderSettings(
+        name=name,
+        kind=kind,
+        api_key=entry.api_key,
+        base_url=base_url,
+        models=tuple(
+            ModelSettings(
+                name=model.name,
+                aliases=tuple(model.aliases or ()),
+                context_tokens_max=model.context_length,
+                output_tokens_max=model.max_output_tokens,
+            )
+            for model in models
+        ),
+        prices={
+            **{model: price(rates) for model, rates in (entry.prices or {}).items()},
+            **{model.name: price(model.prices) for model in models if model.prices is not None},
+        },
+        timeouts=_timeouts(entry.timeout or TimeoutsWritten(), written.routing.timeout, path=path, problems=problems),
+        retries_max=_first(entry.retries, written.routing.retries, 2),
+    )
+
+
+def _unknown_kind(path: str, kind: str, entry: ProviderWritten) -> Problem:
+    where = f"{path}.type"
+    known = kind.lower().replace("-", "_")
+    if known in COMPATIBLE:
+        address = entry.base_url or ""
+        suggested = address if address.rstrip("/").endswith(("/v1", "/openai")) else COMPATIBLE[known]
+        return Problem(
+            where, f"{kind!r} is spoken to as a compatible provider", f"type: openai_compatible, base_url: {suggested}"
+        )
+    if known in UNAVAILABLE:
+        return Problem(
+            where, f"{NOT_AVAILABLE}: {kind}", "type: openai_compatible, if it has an OpenAI-compatible base_url"
+        )
+    if entry.type is None:
+        return Problem(
+            where,
+            "missing, and the entry's name is no known provider",
+            "openai_compatible, or " + did_you_mean(kind, KINDS),
+        )
+    return Problem(where, f"{kind!r} is no known kind of provider", did_you_mean(kind, KINDS))
+
+
+def _lacks(path: str, kind: str, entry: ProviderWritten, *, needs: KindNeeds) -> list[Problem]:
+    problems = []
+    if entry.api_key is None and needs.needs_key:
+        problems.append(Problem(f"{path}.api_key", "missing", f"the key, or ${{{needs.key_variable}}}"))
+    if entry.api_key is not None and keys.placeholder(entry.api_key.reveal()):
+        problems.append(Problem(f"{path}.api_key", "a placeholder", "the key that the provider gave"))
+    if entry.base_url is None and needs.needs_base_url:
+        problems.append(
+            Problem(
+                f"{path}.base_url", "missing", f"the address of the API of this {kind} server, usually ending in /v1"
+            )
+        )
+    return problems
+
+
+def _base_url(path: str, written: str | None, problems: list[Problem]) -> str | None:
+    """The address without its last slash. It is the operator's, so private addresses are fine; what it says never leaves in a
+    message, as it may hold a password."""
+    if written is None:
+        return None
+    expected = "http:// or https://, a host, and perhaps a port and a path"
+    try:
+        parts = urlsplit(written)
+        port_is_fine = parts.port is None or 0 < parts.port < 65_536
+    except ValueError:
+        problems.append(Problem(path, "not a URL", expected))
+        return None
+    if parts.username is not None or parts.password is not None:
+        problems.append(Problem(path, "credentials in a URL end up in logs", "the key in `api_key`"))
+    elif parts.query or parts.fragment or "?" in written or "#" in written:
+        problems.append(Problem(path, "a query or fragment in a base URL", expected))
+    elif (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not port_is_fine
+        or not written.isascii()
+        or re.search(r"[\s\x00-\x1f\\\"<>]", written)
+    ):
+        problems.append(Problem(path, "not the address of an HTTP API", expected))
+    return written.rstrip("/")
+
+
+def _twice(path: str, models: list[ModelWritten]) -> list[Problem]:
+    """Names and aliases that stand in one entry more than once."""
+    if len(models) > MODELS_MAX:
+        return [Problem(f"{path}.models", f"{len(models)} models", f"at most {MODELS_MAX}")]
+    problems = []
+    seen: set[str] = set()
+    for index, model in enumerate(models):
+        for name in (model.name, *(model.aliases or ())):
+            if name in seen:
+                problems.append(Problem(f"{path}.models[{index}]", f"{name!r} is named twice", "each name once"))
+            seen.add(name)
+    return problems
+
+
+def _timeouts(written: TimeoutsWritten, total_s: float | None, *, path: str, problems: list[Problem]) -> Timeouts:
+    """One duration limits every step; a step that is not stated waits its default, but never longer than the whole."""
+    default = Timeouts()
+    total = _first(written.total, total_s, default.total_s)
+    for step in ("connect", "first_event", "stall"):
+        said = getattr(written, step)
+        if said is not None and said > total:
+            problems.append(
+                Problem(
+                    f"{path}.timeout.{step}", f"longer than the whole call may take ({total:g} s)", "less than `total`"
+                )
+            )
+    return Timeouts(
+        connect_s=min(_first(written.connect, default.connect_s), total),
+        first_event_s=min(_first(written.first_event, default.first_event_s), total),
+        stall_s=min(_first(written.stall, default.stall_s), total),
+        total_s=total,
+    )
+
+
+def _first(*values: T | None) -> T:
+    """The first value that is said; the last always is."""
+    return next(value for value in values if value is not None)

@@ -1,0 +1,159 @@
+"""Reads what people write for quantities (`30s`, `32MiB`, `1000/min`, `12.50`) and says what would have been right."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from onevault.core.money import NANOS_PER_USD, Nanos, nanos_from_usd
+
+DURATION_S_MAX: Final = 86_400.0
+COUNT_MAX: Final = 10**15
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|m|min|h)?")
+_SECONDS: Final = {
+    "ms": Decimal("0.001"), "s": Decimal(1), "sec": Decimal(1), "m": Decimal(60), "min": Decimal(60), "h": Decimal(3600),
+}  # fmt: skip
+_SIZE: Final = re.compile(r"(\d+)\s*(b|kib|kb|mib|mb|gib|gb)?", re.IGNORECASE)
+_BYTES: Final = {
+    "b": 1, "kib": 1 << 10, "kb": 1000, "mib": 1 << 20, "mb": 1000**2, "gib": 1 << 30, "gb": 1000**3,
+}  # fmt: skip
+_RATE: Final = re.compile(r"(\d+)\s*/\s*(s|sec|second|m|min|minute|h|hour)")
+_MINUTES: Final = {"s": 60, "sec": 60, "second": 60, "m": 1, "min": 1, "minute": 1}
+
+SECONDS_EXPECTED: Final = 'seconds as a number, or with a unit: "30s", "500ms", "2m", "1h"'
+SIZE_EXPECTED: Final = 'bytes as a number, or with a unit: "32MiB", "64KiB", "10MB"'
+RATE_EXPECTED: Final = 'a whole number per minute, or with a unit: "1000/min", "20/s"'
+FLAG_EXPECTED: Final = "true or false"
+USD_EXPECTED: Final = "an amount of US dollars: 100.00"
+
+
+class Refused(ValueError):
+    """A value that cannot be read. `expected` says what would be right."""
+
+    def __init__(self, message: str, expected: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+
+
+def flag(written: object) -> bool:
+    """True or false; also as the text that an environment variable holds (`true`, `1`, `yes`, `on`)."""
+    if isinstance(written, bool):
+        return written
+    if isinstance(written, str) and (word := written.strip().lower()) in _FLAGS:
+        return _FLAGS[word]
+    raise Refused(f"{_shown(written)} is neither true nor false", FLAG_EXPECTED)
+
+
+_FLAGS: Final = {
+    "true": True, "1": True, "yes": True, "on": True,
+    "false": False, "0": False, "no": False, "off": False,
+}  # fmt: skip
+
+
+def count(written: object, *, at_least: int = 1, at_most: int = COUNT_MAX) -> int:
+    """A whole number within bounds, also as text."""
+    expected = (
+        f"a whole number from {at_least} to {at_most}" if at_most < COUNT_MAX else f"a whole number from {at_least}"
+    )
+    text = written.strip().replace("_", "") if isinstance(written, str) else written
+    if isinstance(text, str) and re.fullmatch(r"-?[0-9]{1,18}", text):
+        text = int(text)
+    if isinstance(text, float) and text.is_integer():
+        text = int(text)
+    if isinstance(text, bool) or not isinstance(text, int):
+        raise Refused(f"{_shown(written)} is not a whole number", expected)
+    if not at_least <= text <= at_most:
+        raise Refused(f"{text} is out of bounds", expected)
+    return text
+
+
+def duration_s(written: object) -> float:
+    """Seconds, above 0 and at most a day."""
+    seconds: Decimal
+    if isinstance(written, int | float) and not isinstance(written, bool):
+        seconds = Decimal(str(written))
+    elif isinstance(written, str) and (match := _DURATION.fullmatch(written.strip())):
+        seconds = Decimal(match[1]) * _SECONDS[match[2] or "s"]
+    else:
+        raise Refused(f"{_shown(written)} is not a duration", SECONDS_EXPECTED)
+    if not seconds.is_finite() or not 0 < seconds <= Decimal(DURATION_S_MAX):
+        raise Refused(f"{_shown(written)} is out of bounds", "more than 0 and at most 24h")
+    return float(seconds)
+
+
+def size_bytes(written: object) -> int:
+    """Bytes, at least 1 and at most 4 GiB."""
+    size: int
+    if isinstance(written, int) and not isinstance(written, bool):
+        size = written
+    elif isinstance(written, str) and (match := _SIZE.fullmatch(written.strip())):
+        size = int(match[1]) * _BYTES[(match[2] or "b").lower()]
+    else:
+        raise Refused(f"{_shown(written)} is not a size", SIZE_EXPECTED)
+    if not 0 < size <= 4 << 30:
+        raise Refused(f"{_shown(written)} is out of bounds", "more than 0 and at most 4GiB")
+    return size
+
+
+def per_minute(written: object) -> int:
+    """A rate in whole requests per minute."""
+    if isinstance(written, str) and (match := _RATE.fullmatch(written.strip().lower())):
+        number, unit = int(match[1]), match[2]
+        if unit in _MINUTES:
+            return count(number * _MINUTES[unit])
+        if number % 60 == 0:
+            return count(number // 60)
+        raise Refused(f"{_shown(written)} is no whole number per minute", RATE_EXPECTED)
+    try:
+        return count(written)
+    except Refused as refusal:
+        raise Refused(str(refusal), RATE_EXPECTED) from None
+
+
+def usd(written: object) -> Nanos:
+    """An amount of dollars, not negative, exact to the nano."""
+    if isinstance(written, bool) or not isinstance(written, int | float | str):
+        raise Refused(f"{_shown(written)} is not an amount of US dollars", USD_EXPECTED)
+    try:
+        amount = nanos_from_usd(written.strip().lstrip("$") if isinstance(written, str) else written)
+    except ValueError as problem:
+        raise Refused(str(problem), USD_EXPECTED) from None
+    if amount < 0:
+        raise Refused(f"{_shown(written)} is negative", USD_EXPECTED)
+    return amount
+
+
+def usd_per_million(written: object) -> int:
+    """A price in dollars per million tokens as nanos per million tokens; refused where that is not a whole number."""
+    if isinstance(written, bool) or not isinstance(written, int | float | str):
+        raise Refused(f"{_shown(written)} is not a price", "US dollars per million tokens: 0.15")
+    try:
+        nanos = Decimal(str(written).strip().lstrip("$")) * NANOS_PER_USD
+    except InvalidOperation:
+        raise Refused(f"{_shown(written)} is not a price", "US dollars per million tokens: 0.15") from None
+    if not nanos.is_finite() or not 0 <= nanos <= 1_000_000 * NANOS_PER_USD or nanos != nanos.to_integral_value():
+        raise Refused(
+            f"{_shown(written)} is not a price", "US dollars per million tokens: 0 to 1000000, nine decimals at most"
+        )
+    return int(nanos)
+
+
+def text(written: object) -> str:
+    """A text that is not empty; a number is taken as it reads (`version: 0.5`)."""
+    if isinstance(written, int | float) and not isinstance(written, bool):
+        return str(written)
+    if not isinstance(written, str) or not written.strip():
+        raise Refused(f"{_shown(written)} is not a text", "a text")
+    return written.strip()
+
+
+def _shown(written: object) -> str:
+    """The value as it may be shown: what stands where a quantity should is no secret, but it is kept short."""
+    if isinstance(written, str):
+        return repr(written if len(written) <= 40 else written[:37] + "…")
+    if written is None or isinstance(written, bool):
+        return {None: "nothing", True: "true", False: "false"}[written]
+    if isinstance(written, int | float):
+        return str(written)
+    return {"dict": "a mapping", "list": "a list"}.get(type(written).__name__, f"a {type(written).__name__}")

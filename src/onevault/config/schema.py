@@ -1,0 +1,150 @@
+"""What a valid configuration is: frozen, complete, every unit in a name, every amount of money in nanos.
+
+`Settings` is what the rest of the gateway is built from; what people write (YAML, environment) is in `written.py`, and
+`load.py` turns one into the other or says everything that is wrong. Nothing here is optional unless None has a meaning
+of its own, so nobody fills in defaults later.
+
+    Settings
+      gateway     version, environment, host, port, data_dir, database_path, durability, body_bytes_max, header_bytes_max,
+                  body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max
+      providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts, retries_max
+      security    admin_key, master_key
+      routing     default_provider, default_model, fallback_chain, aliases
+      monitoring  prometheus, log_level, log_format
+      limits      output_tokens_max, key_requests_per_minute, key_concurrent_requests, user_daily_requests,
+                  user_monthly_requests, user_monthly_budget, organization_daily_budget
+      tenant      tenant_id, time_zone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+import msgspec
+
+from onevault.config.secret import Secret
+from onevault.core.money import Nanos
+from onevault.core.ports import Timeouts
+from onevault.core.prices import Price
+
+MIB: Final = 1 << 20
+KIB: Final = 1 << 10
+
+Durability = Literal["group", "always", "os"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+LogFormat = Literal["json", "text"]
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The process itself: where it listens, where it keeps its files, what it takes in at most.
+
+    `durability` says when a journal record counts as written: `group` (fsync'ed in groups), `always` (before every
+    answer), `os` (survives the process, not the machine). `version` is the operator's own label of the file.
+    """
+
+    version: str = ""
+    environment: str = "development"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path("onevault-data")
+    database_path: Path = Path("onevault-data/vault.sqlite3")
+    durability: Durability = "group"
+    body_bytes_max: int = 32 * MIB
+    header_bytes_max: int = 64 * KIB
+    body_timeout_s: float = 30.0
+    """How long a request's body may take to arrive."""
+    idle_timeout_s: float = 75.0
+    """How long a client's idle connection is kept."""
+    heartbeat_s: float = 15.0
+    """After how much silence of a provider a stream's caller gets a keep-alive comment."""
+    drain_timeout_s: float = 30.0
+    calls_in_flight_max: int = 10_000
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that an entry lists. None: what is known of the model's family holds."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    context_tokens_max: int | None = None
+    output_tokens_max: int | None = None
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One enabled entry. `kind` names a row of `upstream/providers.py`. `base_url` has no trailing slash and None where the
+    kind's own holds (for the simulator: the one that runs inside). `models` empty: every model that the kind is known to
+    have. `prices` are those configured, by model name; they replace the price data whole."""
+
+    name: str
+    kind: str
+    api_key: Secret | None = None
+    base_url: str | None = None
+    models: tuple[ModelSettings, ...] = ()
+    prices: Mapping[str, Price] = msgspec.field(default_factory=dict)
+    timeouts: Timeouts = Timeouts()
+    retries_max: int = 2
+
+
+class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """None: generated at the first start and kept in the data directory with mode 0600. `master_key` decodes to 32 bytes."""
+
+    admin_key: Secret | None = None
+    master_key: Secret | None = None
+
+
+class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`default_provider` and `fallback_chain` name entries (a disabled one is left out); `aliases` map a name that callers use
+    to a model (`provider/model` or a bare name), already followed to their end."""
+
+    default_provider: str | None = None
+    default_model: str | None = None
+    fallback_chain: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = NOTHING
+
+
+class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`prometheus` serves `/metrics`."""
+
+    prometheus: bool = True
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "json"
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds where nobody set a limit of its own. None: no limit. Budgets in nanos.
+
+    `output_tokens_max` caps every call's output. `key_*` hold for keys, `user_*` for users, `organization_*` for the
+    organization that the gateway creates at its first start.
+    """
+
+    output_tokens_max: int | None = None
+    key_requests_per_minute: int | None = None
+    key_concurrent_requests: int | None = None
+    user_daily_requests: int | None = None
+    user_monthly_requests: int | None = None
+    user_monthly_budget: Nanos | None = None
+    organization_daily_budget: Nanos | None = None
+
+
+class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The isolation unit that this installation serves. `time_zone` (IANA) is where its first organization's days begin."""
+
+    tenant_id: str = "default"
+    time_zone: str = "UTC"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole valid configuration. `source` is the file it came from, None where there was none."""
+
+    providers: tuple[ProviderSettings, ...]
+    gateway: GatewaySettings = GatewaySettings()
+    security: SecuritySettings = SecuritySettings()
+    routing: RoutingSettings = RoutingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    limits: LimitSettings = LimitSettings()
+    tenant: TenantSettings = TenantSettings()
+    source: Path | None = None

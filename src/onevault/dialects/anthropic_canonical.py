@@ -1,0 +1,252 @@
+"""Says an Anthropic request in the canonical form; what that cannot carry is a fault with the field's path."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from onevault.core.chat import (
+    CacheMark,
+    ChatRequest,
+    File,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    RedactedThinking,
+    ResponseFormat,
+    Role,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from onevault.dialects.anthropic_body import (
+    Block,
+    CacheControl,
+    CitationsConfig,
+    CountTokensBody,
+    InnerBlock,
+    MessageIn,
+    MessagesBody,
+    Source,
+    SystemBlock,
+    ThinkingIn,
+    ToolChoiceIn,
+    ToolIn,
+)
+from onevault.dialects.extensions import EXTENSION_NAMES
+from onevault.dialects.json_body import decoded, fields_of, invalid, unsupported
+
+_CARRIED = frozenset(MessagesBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
+_MEANINGFUL = frozenset({"container", "mcp_servers", "context_management"})
+"""Fields that change what the answer is; every other unknown field only tunes."""
+
+_INNER_BLOCKS = msgspec.json.Decoder(list[InnerBlock])
+_STRING = msgspec.json.Decoder(str)
+_CITATIONS = msgspec.json.Decoder(CitationsConfig)
+_NOT_THERE = "cannot be said to the provider that was chosen"
+
+
+def canonical_of(parsed: CountTokensBody, body: bytes) -> ChatRequest:
+    """Raises Fault UNSUPPORTED_PARAMETER."""
+    hints: list[str] = []
+    for name, raw in fields_of(body).items():
+        if name in _CARRIED or bytes(raw) == b"null":
+            continue
+        if name in _MEANINGFUL:
+            raise unsupported(name, _NOT_THERE)
+        hints.append(name)
+    messages = _system(parsed.system)
+    for i, message in enumerate(parsed.messages):
+        messages += _messages(message, f"messages[{i}]")
+    whole = parsed if isinstance(parsed, MessagesBody) else None
+    choice = parsed.tool_choice
+    return ChatRequest(
+        model=parsed.model or "",
+        messages=tuple(messages),
+        tools=tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(parsed.tools or ())),
+        tool_choice=_tool_choice(choice),
+        parallel_tool_calls=False if choice is not None and choice.disable_parallel_tool_use else None,
+        response_format=_response_format(parsed),
+        output_tokens_max=whole.max_tokens if whole else None,
+        temperature=whole.temperature if whole else None,
+        top_p=whole.top_p if whole else None,
+        top_k=whole.top_k if whole else None,
+        stop=tuple(whole.stop_sequences or ()) if whole else (),
+        reasoning=_reasoning(parsed.thinking, None if parsed.output_config is None else parsed.output_config.effort),
+        service_tier=whole.service_tier if whole else None,
+        user=None if parsed.metadata is None else parsed.metadata.user_id,
+        stream=bool(whole and whole.stream),
+        hints=tuple(hints),
+    )
+
+
+def _system(system: str | list[SystemBlock] | None) -> list[Message]:
+    if not system:
+        return []
+    if isinstance(system, str):
+        return [Message(role=Role.SYSTEM, parts=(Text(text=system),))]
+    parts: list[Part] = []
+    for i, block in enumerate(system):
+        if block.type != "text":
+            raise unsupported(f"system[{i}].type", _NOT_THERE)
+        parts.append(Text(text=block.text or "", cache=_mark(block.cache_control)))
+    return [Message(role=Role.SYSTEM, parts=tuple(parts))]
+
+
+def _messages(message: MessageIn, path: str) -> list[Message]:
+    """One message as one or several: tool results in a row are a message of their own."""
+    role = Role(message.role)
+    if isinstance(message.content, str):
+        return [Message(role=role, parts=(Text(text=message.content),) if message.content else ())]
+    runs: list[tuple[Role, list[Part]]] = []
+    for j, block in enumerate(message.content):
+        part = _part(block, f"{path}.content[{j}]")
+        of = Role.TOOL if isinstance(part, ToolResult) else role
+        if not runs or runs[-1][0] is not of:
+            runs.append((of, []))
+        runs[-1][1].append(part)
+    return [Message(role=of, parts=tuple(parts)) for of, parts in runs]
+
+
+def _part(block: Block, path: str) -> Part:
+    kind, cache = block.type, _mark(block.cache_control)
+    if kind == "text":
+        citations = None if block.citations is None or bytes(block.citations) in (b"null", b"[]") else block.citations
+        return Text(text=block.text or "", cache=cache, citations=citations)
+    if kind == "image" and block.source is not None:
+        return _image(block.source, cache, path)
+    if kind == "document" and block.source is not None:
+        return _document(block, block.source, cache, path)
+    if kind == "thinking":
+        return Thinking(text=block.thinking or "", signature=block.signature)
+    if kind == "redacted_thinking":
+        return RedactedThinking(data=block.data or "")
+    if kind == "tool_use" and block.input is not None:
+        return ToolCall(id=block.id or "", name=block.name or "", arguments=bytes(block.input).decode(), cache=cache)
+    if kind == "tool_result":
+        return ToolResult(
+            call_id=block.tool_use_id or "",
+            parts=_result_parts(block.content, f"{path}.content"),
+            is_error=block.is_error is True,
+            cache=cache,
+        )
+    raise unsupported(f"{path}.type", _NOT_THERE)
+
+
+def _result_parts(content: Raw | None, path: str) -> tuple[Text | Image | File, ...]:
+    if content is None or bytes(content) == b"null":
+        return ()
+    if content[:1] == b'"':
+        return (Text(text=_STRING.decode(content)),)
+    parts: list[Text | Image | File] = []
+    for k, block in enumerate(decoded(_INNER_BLOCKS, bytes(content))):
+        here, cache = f"{path}[{k}]", _mark(block.cache_control)
+        if block.type == "text":
+            parts.append(Text(text=block.text or "", cache=cache))
+        elif block.type == "image" and block.source is not None:
+            parts.append(_image(block.source, cache, here))
+        elif block.type == "document" and block.source is not None:
+            parts.append(_document(block, block.source, cache, here))
+        else:
+            raise unsupported(f"{here}.type", _NOT_THERE)
+    return tuple(parts)
+
+
+def _image(source: Source, cache: CacheMark | None, path: str) -> Image:
+    if source.type == "base64" and source.data is not None:
+        return Image(data=source.data, media_type=source.media_type, cache=cache)
+    if source.type == "url" and source.url is not None:
+        return Image(url=source.url, cache=cache)
+    raise unsupported(f"{path}.source", "is known to one provider only; send the image itself or its URL")
+
+
+def _document(block: Block | InnerBlock, source: Source, cache: CacheMark | None, path: str) -> File:
+    url, data, text = None, None, None
+    if source.type == "base64" and source.data is not None:
+        data = source.data
+    elif source.type == "text" and source.data is not None:
+        text = source.data
+    elif source.type == "url" and source.url is not None:
+        url = source.url
+    elif source.type == "content" and source.content is not None:
+        text = _text_of(source.content, f"{path}.source.content")
+    else:
+        raise unsupported(f"{path}.source", "is known to one provider only; send the document itself")
+    cited = block.citations is not None and _CITATIONS.decode(block.citations).enabled is True
+    return File(
+        url=url,
+        data=data,
+        text=text,
+        media_type=source.media_type,
+        name=block.title,
+        context=block.context,
+        citations_enabled=cited,
+        cache=cache,
+    )
+
+
+def _text_of(content: Raw, path: str) -> str:
+    parts = _result_parts(content, path)
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    if len(texts) < len(parts):
+        raise unsupported(path, _NOT_THERE)
+    return "\n".join(texts)
+
+
+def _mark(control: CacheControl | None) -> CacheMark | None:
+    return None if control is None else CacheMark(ttl="1h" if control.ttl == "1h" else "5m")
+
+
+def _tool(tool: ToolIn, path: str) -> Tool:
+    if tool.type not in (None, "custom"):
+        raise unsupported(f"{path}.type", "is a tool that the provider that was chosen does not have")
+    return Tool(
+        name=tool.name or "",
+        description=tool.description,
+        parameters=tool.input_schema,
+        strict=tool.strict,
+        cache=_mark(tool.cache_control),
+    )
+
+
+def _tool_choice(choice: ToolChoiceIn | None) -> ToolChoice | None:
+    if choice is None:
+        return None
+    if choice.type == "auto" or choice.type == "none":
+        return ToolChoice(mode=choice.type)
+    if choice.type == "any":
+        return ToolChoice(mode="required")
+    if choice.type == "tool" and choice.name is not None:
+        return ToolChoice(mode="tool", name=choice.name)
+    raise invalid("tool_choice", "must be auto, any, none, or tool with a name")
+
+
+def _response_format(parsed: CountTokensBody) -> ResponseFormat | None:
+    asked = parsed.output_format
+    if parsed.output_config is not None and parsed.output_config.format is not None:
+        asked = parsed.output_config.format
+    if asked is None:
+        return None
+    if asked.type != "json_schema" or asked.schema is None:
+        raise unsupported("output_config.format.type", _NOT_THERE)
+    # Anthropic keeps to the schema without being asked to be strict.
+    return ResponseFormat(mode="schema", schema=asked.schema, strict=True)
+
+
+def _reasoning(thinking: ThinkingIn | None, effort: str | None) -> Reasoning | None:
+    if thinking is None:
+        return None if effort is None else Reasoning(effort=effort)
+    if thinking.type == "disabled":
+        return Reasoning(enabled=False)
+    if thinking.type not in ("enabled", "adaptive"):
+        raise unsupported("thinking.type", _NOT_THERE)
+    return Reasoning(
+        effort=effort,
+        budget_tokens=thinking.budget_tokens,
+        adaptive=thinking.type == "adaptive",
+        display=thinking.display,
+    )

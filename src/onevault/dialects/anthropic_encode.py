@@ -1,0 +1,159 @@
+"""Writes a canonical request as an Anthropic messages request.
+
+What Anthropic cannot be told is a fault where it carries meaning, a name in `dropped` where it only tunes. Choices:
+system messages, wherever they stand, are gathered into `system`, as Anthropic's own OpenAI compatibility does; an effort word asks
+for adaptive thinking (models before Claude 4.6 want a budget instead, which only a caller can know); a temperature above 1 becomes 1
+and is named in `dropped`; of temperature and top_p together the temperature stays, since newer models refuse both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from onevault.core.chat import ChatRequest, Opaque, Tool
+from onevault.core.codec import WireRequest
+from onevault.dialects.anthropic_conversation import cache_control, conversation_of
+from onevault.dialects.anthropic_request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
+from onevault.dialects.json_body import unsupported
+
+_EMPTY_SCHEMA = {"type": "object", "properties": {}}
+_EFFORTS = {"minimal": "low"}
+_SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
+_TUNING = ("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
+_CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
+_NOT_COUNTED = ("max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "service_tier", "metadata")
+
+_Json = dict[str, Any]
+
+
+def encode_messages(request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+    """Raises Fault UNSUPPORTED_PARAMETER."""
+    dropped: dict[str, None] = dict.fromkeys(request.hints)
+    body = _body(request, output_tokens_max, dropped)
+    return WireRequest(MESSAGES_PATH, msgspec.json.encode(body), headers=VERSION_HEADERS, dropped=tuple(dropped))
+
+
+def encode_count_tokens(request: ChatRequest) -> WireRequest:
+    """The same request, as far as it is input. Raises Fault UNSUPPORTED_PARAMETER."""
+    body = _body(request, 1, {})
+    for name in _NOT_COUNTED:
+        body.pop(name, None)
+    return WireRequest(COUNT_TOKENS_PATH, msgspec.json.encode(body), headers=VERSION_HEADERS)
+
+
+def _body(request: ChatRequest, output_tokens_max: int, dropped: dict[str, None]) -> _Json:
+    _refuse(request)
+    system, messages = conversation_of(request.messages, dropped)
+    body: _Json = {"model": request.model, "max_tokens": request.output_tokens_max or output_tokens_max}
+    if system:
+        body["system"] = system
+    body["messages"] = messages
+    if request.tools:
+        body["tools"] = [_tool(tool, i) for i, tool in enumerate(request.tools)]
+        choice = _tool_choice(request)
+        if choice is not None:
+            body["tool_choice"] = choice
+    if request.stop:
+        body["stop_sequences"] = list(request.stop)
+    _add_output_config(request, body, dropped)
+    _add_sampling(request, body, dropped)
+    if request.service_tier is not None:
+        if request.service_tier in _SERVICE_TIERS:
+            body["service_tier"] = _SERVICE_TIERS[request.service_tier]
+        else:
+            dropped["service_tier"] = None
+    if request.user is not None:
+        body["metadata"] = {"user_id": request.user}
+    if request.stream:
+        body["stream"] = True
+    for name in _TUNING:
+        if getattr(request, name):
+            dropped[name] = None
+    return body
+
+
+def _refuse(request: ChatRequest) -> None:
+    if request.n != 1:
+        raise unsupported("n", "must be 1 at the provider that was chosen")
+    if request.logprobs:
+        raise unsupported("logprobs", "are not given by the provider that was chosen")
+    if any(not stop.strip() for stop in request.stop):
+        raise unsupported("stop", "may not be white space alone at the provider that was chosen")
+    if request.response_format is not None and request.response_format.mode == "json":
+        raise unsupported("response_format.type", "json_object is not known to the provider that was chosen; use json_schema")
+
+
+def _tool(tool: Tool | Opaque, index: int) -> _Json:
+    if isinstance(tool, Opaque):
+        raise unsupported(f"tools[{index}]", "is a kind of tool that the provider that was chosen does not have")
+    written: _Json = {"name": tool.name}
+    if tool.description:
+        written["description"] = tool.description
+    written["input_schema"] = _EMPTY_SCHEMA if tool.parameters is None else tool.parameters
+    if tool.strict:
+        written["strict"] = True
+    if tool.cache is not None:
+        written["cache_control"] = cache_control(tool.cache)
+    return written
+
+
+def _tool_choice(request: ChatRequest) -> _Json | None:
+    choice = request.tool_choice
+    alone = request.parallel_tool_calls is False
+    if choice is None:
+        return {"type": "auto", "disable_parallel_tool_use": True} if alone else None
+    written: _Json = {"type": _CHOICES[choice.mode]}
+    if choice.mode == "tool":
+        written["name"] = choice.name
+    if alone and choice.mode != "none":
+        written["disable_parallel_tool_use"] = True
+    return written
+
+
+def _add_output_config(request: ChatRequest, body: _Json, dropped: dict[str, None]) -> None:
+    config: _Json = {}
+    reasoning = request.reasoning
+    if reasoning is not None:
+        if not reasoning.enabled:
+            body["thinking"] = {"type": "disabled"}
+        elif body.get("tool_choice", {}).get("type") in ("any", "tool"):
+            dropped["reasoning_effort"] = None  # Anthropic refuses to think before a call that it must make
+        else:
+            if reasoning.budget_tokens is not None and not reasoning.adaptive:
+                body["thinking"] = {"type": "enabled", "budget_tokens": reasoning.budget_tokens}
+            else:
+                body["thinking"] = {"type": "adaptive"}
+            if reasoning.display is not None:
+                body["thinking"]["display"] = reasoning.display
+            if reasoning.effort is not None:
+                config["effort"] = _EFFORTS.get(reasoning.effort, reasoning.effort)
+    asked = request.response_format
+    if asked is not None and asked.mode == "schema":
+        schema = {"type": "object"} if asked.schema is None else asked.schema
+        config["format"] = {"type": "json_schema", "schema": schema}
+    if config:
+        body["output_config"] = config
+
+
+def _add_sampling(request: ChatRequest, body: _Json, dropped: dict[str, None]) -> None:
+    thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    if request.temperature is not None:
+        if thinks:
+            dropped["temperature"] = None  # thinking takes no temperature but 1
+        else:
+            body["temperature"] = min(request.temperature, 1)
+            if request.temperature > 1:
+                dropped["temperature"] = None
+    if request.top_p is not None:
+        if thinks or "temperature" in body:
+            if request.top_p != 1:
+                dropped["top_p"] = None
+        else:
+            body["top_p"] = min(request.top_p, 1)
+    if request.top_k is not None:
+        if thinks:
+            dropped["top_k"] = None
+        else:
+            body["top_k"] = request.top_k

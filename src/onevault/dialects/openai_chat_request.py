@@ -1,0 +1,125 @@
+"""Reads a caller's OpenAI chat request: valid or a fault, sized, and ready to be passed on with its own bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw
+
+from onevault.core.chat import ChatRequest
+from onevault.core.codec import Extensions, InputSize, WireRequest
+from onevault.core.operations import Dialect, Operation
+from onevault.dialects.extensions import EXTENSION_NAMES, extensions_of, merged
+from onevault.dialects.json_body import decoded, fields_of, invalid
+from onevault.dialects.openai_chat_body import ChatBody, check_metadata, check_parts, check_tools
+from onevault.dialects.openai_chat_canonical import canonical_of
+from onevault.policy.tokens import MediaSize, mixed_size, text_size
+
+CHAT_PATH = "/chat/completions"
+
+_CHAT_BODY = msgspec.json.Decoder(ChatBody)
+_OPTIONS = msgspec.json.Decoder(dict[str, Raw]).decode
+_TRUE = Raw(b"true")
+_ASK_USAGE = Raw(b'{"include_usage":true}')
+_MEDIA_MARKS = (b"image", b"file", b"audio", b"\\u00")
+"""A body without any of these names no media (the last: a name may be escaped)."""
+
+_NO_METADATA: Mapping[str, str] = {}
+
+
+class OpenAIChatIncoming(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat request in the OpenAI dialect, read and valid."""
+
+    body: bytes
+    parsed: ChatBody
+    model: str | None
+    stream: bool
+    output_tokens_asked: int | None
+    choices: int
+    size: InputSize
+    extensions: Extensions
+    metadata: Mapping[str, str]
+    end_user: str | None
+    dialect: Dialect = Dialect.OPENAI_CHAT
+    operation: Operation = Operation.CHAT
+
+    @property
+    def usage_asked(self) -> bool:
+        """Whether the caller wants the usage chunk of a stream."""
+        options = self.parsed.stream_options
+        return options is not None and options.include_usage is True
+
+    def rewritten(self, model: str, *, output_tokens_max: int | None) -> WireRequest:
+        """The limit goes into whichever of `max_completion_tokens` and `max_tokens` the caller used. For a caller who gave
+        none it is `max_completion_tokens`: `max_tokens` is refused by OpenAI's reasoning models, and servers that know only
+        the older name ignore the newer."""
+        fields = fields_of(self.body)
+        fields["model"] = Raw(msgspec.json.encode(model))
+        for name in EXTENSION_NAMES:
+            fields.pop(name, None)
+        if output_tokens_max is not None:
+            limit = Raw(b"%d" % output_tokens_max)
+            if self.parsed.max_tokens is None or self.parsed.max_completion_tokens is not None:
+                fields["max_completion_tokens"] = limit
+            if self.parsed.max_tokens is not None:
+                fields["max_tokens"] = limit
+        if self.stream and not self.usage_asked:
+            if self.parsed.stream_options is None:
+                fields["stream_options"] = _ASK_USAGE
+            else:
+                options = _OPTIONS(fields["stream_options"])
+                options["include_usage"] = _TRUE
+                fields["stream_options"] = Raw(msgspec.json.encode(options))
+        return WireRequest(CHAT_PATH, msgspec.json.encode(fields))
+
+    def canonical(self) -> ChatRequest:
+        return canonical_of(self.parsed, self.body)
+
+    def with_header_extensions(self, extensions: Extensions) -> OpenAIChatIncoming:
+        return msgspec.structs.replace(self, extensions=merged(self.extensions, extensions))
+
+
+def read_chat(body: bytes) -> OpenAIChatIncoming:
+    """Raises Fault INVALID_REQUEST, or UNSUPPORTED_PARAMETER for an extension that is not built yet."""
+    parsed = decoded(_CHAT_BODY, body)
+    check_parts(parsed.messages)
+    if parsed.tools:
+        check_tools(parsed.tools)
+    if parsed.metadata:
+        check_metadata(parsed.metadata)
+    if parsed.model is not None and not 0 < len(parsed.model) <= 256:
+        raise invalid("model", "must have 1 to 256 characters")
+    newer, older = parsed.max_completion_tokens, parsed.max_tokens
+    return OpenAIChatIncoming(
+        body=body,
+        parsed=parsed,
+        model=parsed.model,
+        stream=parsed.stream is True,
+        output_tokens_asked=older if newer is None else newer if older is None else min(older, newer),
+        choices=parsed.n or 1,
+        size=_size(parsed, body),
+        extensions=extensions_of(parsed),
+        metadata=parsed.metadata or _NO_METADATA,
+        end_user=parsed.user,
+    )
+
+
+def _size(parsed: ChatBody, body: bytes) -> InputSize:
+    tools = bool(parsed.tools)
+    if not any(mark in body for mark in _MEDIA_MARKS):
+        return text_size(len(body), tools=tools)
+    media = MediaSize()
+    for message in parsed.messages:
+        if isinstance(message.content, list):
+            for part in message.content:
+                if part.image_url is not None:
+                    media.image(len(part.image_url.url))
+                elif part.input_audio is not None:
+                    media.audio(len(part.input_audio.data))
+                elif part.file is not None:
+                    if part.file.file_data is not None:
+                        media.document(len(part.file.file_data))
+                    else:
+                        media.document_elsewhere()
+    return mixed_size(len(body), media, tools=tools)

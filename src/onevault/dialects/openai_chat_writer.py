@@ -1,0 +1,257 @@
+"""Writes answers for callers of the OpenAI chat dialect, whole or as chunks, and passes what is theirs already.
+
+Beside the dialect's own fields a message carries `reasoning_content`, `thinking_blocks` (with signatures) and `citations` as
+LiteLLM writes them, and `opaque_blocks` for what only another dialect can say; clients that do not know them skip them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from onevault.core.events import (
+    AnswerStarted,
+    ChoiceEnded,
+    CitationAdded,
+    Event,
+    Finished,
+    LogprobsAdded,
+    OpaqueAdded,
+    Passed,
+    RefusalAdded,
+    StopReason,
+    TextAdded,
+    ThinkingAdded,
+    ThinkingRedacted,
+    ThinkingSigned,
+    ToolArgumentsAdded,
+    ToolCallStarted,
+    UsageReported,
+)
+from onevault.core.usage import NO_USAGE, Usage
+from onevault.dialects.openai_citations import annotation_of
+from onevault.dialects.openai_usage import usage_written
+
+_encode = msgspec.json.encode
+
+FINISH_REASONS = {
+    StopReason.END: "stop",
+    StopReason.STOP_SEQUENCE: "stop",
+    StopReason.PAUSE: "stop",
+    StopReason.LENGTH: "length",
+    StopReason.CONTEXT_LENGTH: "length",
+    StopReason.TOOL_CALLS: "tool_calls",
+    StopReason.CONTENT_FILTER: "content_filter",
+    StopReason.REFUSAL: "content_filter",
+}
+_SERVICE_TIERS = {"standard": "default", "priority": "priority"}
+_OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+DONE_FRAME = b"data: [DONE]\n\n"
+
+
+class _ChoiceText:
+    """How far the text of a choice has come, and the block of it that citations refer to."""
+
+    __slots__ = ("length", "part", "part_began", "signed_thinking")
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.part = -1
+        self.part_began = 0
+        self.signed_thinking = ""
+
+    def add(self, event: TextAdded) -> None:
+        if event.part != self.part:
+            self.part = event.part
+            self.part_began = self.length
+        self.length += len(event.text)
+
+
+class OpenAIChatWriter:
+    """One answer for a caller of the OpenAI chat dialect. `created_s` in seconds since the epoch."""
+
+    def __init__(self, *, request_id: str, created_s: int, usage_asked: bool) -> None:
+        self._id = f"chatcmpl-{request_id}"
+        self._created_s = created_s
+        self._usage_asked = usage_asked
+        self._usage = NO_USAGE
+        self._texts: dict[int, _ChoiceText] = {}
+        self._head = b""
+        self._tail = b',"finish_reason":null}]}\n\n'
+
+    # ---- a stream
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        out: list[bytes] = []
+        for event in events:
+            if event.__class__ is Passed:
+                out.append(event.raw)  # type: ignore[union-attr]
+            else:
+                self._write(event, out)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def finish(self, finished: Event) -> bytes:
+        if isinstance(finished, Finished) and not self._head:
+            return finished.raw
+        if not self._usage_asked:
+            return DONE_FRAME
+        usage = _encode(usage_written(self._usage))
+        return self._head + b'"choices":[],"usage":' + usage + b"}\n\n" + DONE_FRAME
+
+    def _write(self, event: Event, out: list[bytes]) -> None:
+        if isinstance(event, TextAdded):
+            text = self._texts.get(event.choice)
+            if text is None:
+                text = self._begun(event.choice, out)
+            text.add(event)
+            out.append(self._delta(event.choice, b'{"content":' + _encode(event.text) + b"}"))
+        elif isinstance(event, ToolArgumentsAdded):
+            call = b'{"index":%d,"function":{"arguments":' % event.call + _encode(event.json_text) + b"}}"
+            out.append(self._delta(event.choice, b'{"tool_calls":[' + call + b"]}"))
+        elif isinstance(event, ThinkingAdded):
+            text = self._begun(event.choice, out)
+            text.signed_thinking += event.text
+            out.append(self._delta(event.choice, b'{"reasoning_content":' + _encode(event.text) + b"}"))
+        elif isinstance(event, UsageReported):
+            self._usage = event.usage
+        elif isinstance(event, AnswerStarted):
+            self._start(event)
+        elif isinstance(event, ChoiceEnded):
+            self._begun(event.choice, out)
+            reason = FINISH_REASONS[event.reason].encode()
+            end = b'"choices":[{"index":%d,"delta":{},"finish_reason":"%b"}]}\n\n' % (event.choice, reason)
+            out.append(self._head + end)
+        elif isinstance(event, Finished | Passed):
+            return
+        else:
+            self._write_rare(event, out)
+
+    def _write_rare(self, event: Event, out: list[bytes]) -> None:
+        assert not isinstance(event, AnswerStarted | UsageReported | Passed | Finished)  # noqa: S101 - narrows for mypy
+        text = self._begun(event.choice, out)
+        delta: dict[str, Any]
+        if isinstance(event, ToolCallStarted):
+            function = {"name": event.name, "arguments": ""}
+            delta = {"tool_calls": [{"index": event.call, "id": event.id, "type": "function", "function": function}]}
+        elif isinstance(event, RefusalAdded):
+            delta = {"refusal": event.text}
+        elif isinstance(event, ThinkingSigned):
+            block = {"type": "thinking", "thinking": text.signed_thinking, "signature": event.signature}
+            text.signed_thinking = ""
+            delta = {"thinking_blocks": [block]}
+        elif isinstance(event, ThinkingRedacted):
+            delta = {"thinking_blocks": [{"type": "redacted_thinking", "data": event.data}]}
+        elif isinstance(event, CitationAdded):
+            annotation = annotation_of(event, began=text.part_began, ended=text.length)
+            delta = {"citations": [event.raw]} if annotation is None else {"annotations": [annotation]}
+        elif isinstance(event, OpaqueAdded):
+            delta = {"opaque_blocks": [_opaque(event)]}
+        elif isinstance(event, LogprobsAdded):
+            choice = b'{"index":%d,"delta":{},"logprobs":' % event.choice + bytes(event.raw)
+            out.append(self._head + b'"choices":[' + choice + self._tail)
+            return
+        else:
+            return
+        out.append(self._delta(event.choice, _encode(delta)))
+
+    def _start(self, event: AnswerStarted) -> None:
+        head: dict[str, Any] = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": event.created_s if event.created_s is not None else self._created_s,
+            "model": event.model,
+        }
+        tier = _tier(event.service_tier)
+        if tier is not None:
+            head["service_tier"] = tier
+        self._head = b"data: " + _encode(head)[:-1] + b","
+
+    def _begun(self, choice: int, out: list[bytes]) -> _ChoiceText:
+        """The state of a choice, its first chunk (with the role) written."""
+        text = self._texts.get(choice)
+        if text is None:
+            text = self._texts[choice] = _ChoiceText()
+            out.append(self._delta(choice, b'{"role":"assistant","content":""}'))
+        return text
+
+    def _delta(self, choice: int, delta: bytes) -> bytes:
+        return b'%b"choices":[{"index":%d,"delta":%b%b' % (self._head, choice, delta, self._tail)
+
+    # ---- a whole answer
+
+    def whole(self, events: Sequence[Event]) -> bytes:
+        """The last usage counts. Fields that the answer has no content for are null, as OpenAI writes them."""
+        answer: dict[str, Any] = {}
+        choices: dict[int, dict[str, Any]] = {}
+        usage: Usage | None = None
+        for event in events:
+            if isinstance(event, Passed):
+                return event.raw
+            if isinstance(event, AnswerStarted):
+                created = event.created_s if event.created_s is not None else self._created_s
+                answer = {"id": self._id, "object": "chat.completion", "created": created, "model": event.model}
+                tier = _tier(event.service_tier)
+                if tier is not None:
+                    answer["service_tier"] = tier
+            elif isinstance(event, UsageReported):
+                usage = event.usage
+            elif not isinstance(event, Finished):
+                choice = choices.get(event.choice)
+                if choice is None:
+                    message = {"role": "assistant", "content": None, "refusal": None}
+                    choice = {"index": event.choice, "message": message, "logprobs": None, "finish_reason": None}
+                    choices[event.choice] = choice
+                self._fold(event, choice)
+        answer["choices"] = [choices[index] for index in sorted(choices)]
+        if usage is not None:
+            answer["usage"] = usage_written(usage)
+        return _encode(answer)
+
+    def _fold(self, event: Event, choice: dict[str, Any]) -> None:
+        message = choice["message"]
+        if isinstance(event, TextAdded):
+            self._texts.setdefault(event.choice, _ChoiceText()).add(event)
+            message["content"] = (message["content"] or "") + event.text
+        elif isinstance(event, RefusalAdded):
+            message["refusal"] = (message["refusal"] or "") + event.text
+        elif isinstance(event, ThinkingAdded):
+            message["reasoning_content"] = message.get("reasoning_content", "") + event.text
+            self._texts.setdefault(event.choice, _ChoiceText()).signed_thinking += event.text
+        elif isinstance(event, ThinkingSigned):
+            text = self._texts.setdefault(event.choice, _ChoiceText())
+            block = {"type": "thinking", "thinking": text.signed_thinking, "signature": event.signature}
+            text.signed_thinking = ""
+            message.setdefault("thinking_blocks", []).append(block)
+        elif isinstance(event, ThinkingRedacted):
+            block = {"type": "redacted_thinking", "data": event.data}
+            message.setdefault("thinking_blocks", []).append(block)
+        elif isinstance(event, ToolCallStarted):
+            function = {"name": event.name, "arguments": ""}
+            message.setdefault("tool_calls", []).append({"id": event.id, "type": "function", "function": function})
+        elif isinstance(event, ToolArgumentsAdded):
+            message["tool_calls"][event.call]["function"]["arguments"] += event.json_text
+        elif isinstance(event, CitationAdded):
+            text = self._texts.setdefault(event.choice, _ChoiceText())
+            annotation = annotation_of(event, began=text.part_began, ended=text.length)
+            name, value = ("citations", event.raw) if annotation is None else ("annotations", annotation)
+            message.setdefault(name, []).append(value)
+        elif isinstance(event, OpaqueAdded):
+            message.setdefault("opaque_blocks", []).append(_opaque(event))
+        elif isinstance(event, LogprobsAdded):
+            choice["logprobs"] = event.raw
+        elif isinstance(event, ChoiceEnded):
+            choice["finish_reason"] = FINISH_REASONS[event.reason]
+
+
+def _opaque(event: OpaqueAdded) -> dict[str, object]:
+    return {"dialect": event.dialect, "kind": event.kind, "block": Raw(event.raw)}
+
+
+def _tier(tier: str | None) -> str | None:
+    """A service tier in OpenAI's words; None for one that it does not have."""
+    if tier is None or tier in _OPENAI_TIERS:
+        return tier
+    return _SERVICE_TIERS.get(tier)

@@ -1,0 +1,104 @@
+"""Walks the plan until a target answers: attempts, retries with backoff, and the next target, all before the first event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from onevault.core.events import Event
+from onevault.core.faults import Fault
+from onevault.core.ports import AttemptAnswer, Clock, Dispatch, Plan, Sender, Target
+from onevault.core.records import AttemptRecord
+from onevault.pipeline.receipt import CLIENT_CLOSED, Receipt
+from onevault.pipeline.tab import Tab
+from onevault.policy.routing.retry import Next, after, told_to_caller
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`chance` gives a number in [0, 1) for the jitter; `redact` takes secrets out of a provider's error text."""
+
+    sender: Sender
+    clock: Clock
+    chance: Callable[[], float]
+    redact: Callable[[str], str]
+
+    @asynccontextmanager
+    async def __call__(self, plan: Plan, tab: Tab, receipt: Receipt) -> AsyncGenerator[AsyncIterator[Sequence[Event]]]:
+        """Entering waits for the first events of the first target that answers; leaving closes its connection.
+
+        Raises the one Fault that stands for all attempts when none answered.
+        """
+        async with AsyncExitStack() as stack:
+            answer = await self._first_answer(plan, tab, receipt, stack)
+            yield _counted(answer, tab)
+
+    async def _first_answer(self, plan: Plan, tab: Tab, receipt: Receipt, stack: AsyncExitStack) -> AttemptAnswer:
+        faults: list[Fault] = []
+        started_s = self.clock.monotonic_s()
+        for target in plan.targets:
+            tries = 0
+            while True:
+                tries += 1
+                try:
+                    return await self._attempt(target, plan, tab, receipt, stack)
+                except Fault as fault:
+                    faults.append(fault)
+                    step = after(fault, tries=tries, retries_max=target.retries_max, chance=self.chance())
+                if step.next is Next.GIVE_UP:
+                    raise faults[-1]
+                elapsed_s = self.clock.monotonic_s() - started_s
+                if step.next is Next.NEXT_TARGET or elapsed_s + step.wait_s > target.timeouts.total_s:
+                    break
+                await self.clock.sleep(step.wait_s)
+                receipt.waited_s += step.wait_s
+        raise told_to_caller(faults, targets=len(plan.targets))
+
+    async def _attempt(
+        self, target: Target, plan: Plan, tab: Tab, receipt: Receipt, stack: AsyncExitStack
+    ) -> AttemptAnswer:
+        tab.begin(target)
+        receipt.target = target
+        request = receipt.request
+        dispatch = Dispatch(
+            target, receipt.incoming, request.call_id, plan.output_tokens_max, request.passed_headers, tab.set_reached
+        )
+        started_ns, started_s = self.clock.wall_ns(), self.clock.monotonic_s()
+        status, error, text = None, "", ""
+        try:
+            answer = await stack.enter_async_context(self.sender.send(dispatch))
+            status, receipt.dropped = answer.status, answer.dropped
+        except Fault as fault:
+            tab.refused()
+            status, error, text = fault.provider_status, fault.kind.value, self.redact(fault.provider_text)
+            raise
+        except asyncio.CancelledError:
+            error = CLIENT_CLOSED
+            raise
+        finally:
+            waited_s = self.clock.monotonic_s() - started_s
+            waited_ms = int(waited_s * 1000)
+            receipt.waited_s += waited_s
+            receipt.attempts.append(
+                AttemptRecord(
+                    target.provider,
+                    target.deployment,
+                    target.model,
+                    started_ns,
+                    waited_ms,
+                    None if error else waited_ms,
+                    status,
+                    error,
+                    text,
+                )
+            )
+        return answer
+
+
+async def _counted(answer: AttemptAnswer, tab: Tab) -> AsyncIterator[Sequence[Event]]:
+    """The answer's batches, each noted on the tab before anybody sees it."""
+    async for events in answer:
+        tab.note(events)
+        yield events

@@ -1,0 +1,22 @@
+"""What a surface knows of a call before the first stage."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from onevault.core.codec import Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRequest:
+    """A request as it came in. `read` takes in its body and checks it, once the caller is known and admitted."""
+
+    call_id: str
+    started_ns: int
+    credential: str | None
+    read: Callable[[], Awaitable[Incoming]]
+    address: str = ""
+    user_agent: str = ""
+    passed_headers: tuple[tuple[str, str], ...] = ()
+    """Headers of the caller that its provider may want (`anthropic-beta`), names in lower case."""

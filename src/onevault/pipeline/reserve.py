@@ -1,0 +1,113 @@
+"""Holds the worst-case cost before the call and settles what it really cost after it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import Principal
+from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
+from onevault.core.ports import Clock, Journal, Ledger, Plan, Target
+from onevault.core.records import Caller, Held
+from onevault.pipeline.receipt import Receipt
+from onevault.pipeline.tab import Tab
+from onevault.pipeline.uncancelled import uncancelled
+from onevault.policy.pricing import worst_case
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Two-phase spending: reserved, then settled exactly once. A process that dies in between leaves the hold in the
+    journal, from which the next one settles it at the worst case."""
+
+    ledger: Ledger
+    journal: Journal
+    clock: Clock
+
+    @asynccontextmanager
+    async def __call__(self, principal: Principal, plan: Plan, receipt: Receipt) -> AsyncGenerator[Tab]:
+        """Raises Fault BUDGET_EXCEEDED, RATE_LIMITED or QUOTA_EXCEEDED (tokens), STORE_UNAVAILABLE; then nothing is held."""
+        receipt.plan = plan
+        held = self._hold(principal, plan, receipt)
+        _within_callers_budget(plan, receipt, held.amount)
+        await self.ledger.reserve(held, principal.limits)
+        receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
+        tab = Tab(receipt.incoming.size)
+        try:
+            await self.journal.append(held)
+            yield tab
+        except BaseException as ending:
+            receipt.ending = ending
+            raise
+        finally:
+            receipt.cost, receipt.usage, receipt.usage_source = tab.owed(held.amount)
+            await uncancelled(self.ledger.settle(receipt.settle(self.clock.wall_ns())))
+
+    def _hold(self, principal: Principal, plan: Plan, receipt: Receipt) -> Held:
+        request, incoming = receipt.request, receipt.incoming
+        input_tokens = incoming.size.tokens_at_most
+        output_tokens = 0
+        amount = ZERO
+        for target in plan.targets:
+            output = _output_tokens_max(plan, receipt, target)
+            output_tokens = max(output_tokens, output * incoming.choices)
+            if target.price is not None:
+                amount = max(
+                    amount,
+                    worst_case(
+                        target.price,
+                        input_tokens_at_most=input_tokens,
+                        output_tokens_max=output,
+                        choices=incoming.choices,
+                    ),
+                )
+        first = plan.targets[0]
+        return Held(
+            call_id=request.call_id,
+            at_ns=request.started_ns,
+            caller=Caller(principal.tenant_id, principal.org_id, principal.user_id, principal.key_id),
+            scopes=principal.scopes,
+            time_zone=principal.time_zone,
+            amount=amount,
+            tokens=input_tokens + output_tokens,
+            request_type=incoming.operation.value,
+            model_asked=incoming.model or "",
+            provider=first.provider,
+            model=first.model,
+            price_version=first.price.version if first.price else "",
+        )
+
+
+def _output_tokens_max(plan: Plan, receipt: Receipt, target: Target) -> int:
+    asked = receipt.incoming.output_tokens_asked or plan.output_tokens_max
+    return asked if asked is not None else target.output_tokens_max
+
+
+def _within_callers_budget(plan: Plan, receipt: Receipt, amount: Nanos) -> None:
+    """The caller's own `budget` extension: a call that could cost more than it says is refused before anything is held."""
+    budget = receipt.incoming.extensions.budget
+    if budget.max_cost_per_day is not None:
+        raise Fault(
+            FaultKind.UNSUPPORTED_PARAMETER,
+            "budget.max_cost_per_day is not available in this version; set a daily limit on the key or user instead.",
+            param="budget.max_cost_per_day",
+        )
+    if budget.max_cost_per_request is None:
+        return
+    try:
+        most = nanos_from_usd(budget.max_cost_per_request)
+    except ValueError as error:
+        raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="budget.max_cost_per_request") from None
+    if any(target.price is None for target in plan.targets):
+        raise Fault(
+            FaultKind.UNPRICED_MODEL, "This model has no known price, so its cost cannot be limited.", param="model"
+        )
+    if amount > most:
+        raise Fault(
+            FaultKind.BUDGET_EXCEEDED,
+            f"This call can cost up to ${format_usd(amount)}, more than its max_cost_per_request of ${format_usd(most)}. "
+            "Lower its output limit (max_tokens) or raise the budget.",
+            param="budget.max_cost_per_request",
+        )

@@ -1,0 +1,85 @@
+"""Decides where a call may go: the ordered plan of targets, and why the others were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onevault.core.codec import Incoming
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import Principal
+from onevault.core.ports import Catalog, Plan, Target
+
+Exclusions = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Route:
+    """Routes by the configured order. `catalog` and the limit are swapped in whole when the configuration changes."""
+
+    catalog: Catalog
+    output_tokens_limit: int | None = None
+
+    def __call__(self, principal: Principal, incoming: Incoming) -> Plan:
+        """Raises Fault MODEL_NOT_FOUND, FORBIDDEN, UNPRICED_MODEL, or what else leaves no target."""
+        routing = incoming.extensions.routing
+        targets, reason = self._candidates(principal, incoming)
+        excluded: Exclusions = ()
+        if routing.providers:
+            targets, excluded = _split(
+                targets, lambda target: target.provider in routing.providers, "not in routing.providers"
+            )
+            reason += " among the caller's providers"
+        if principal.has_budget:
+            targets, unpriced = _split(
+                targets, lambda target: target.price is not None, "no price is known, and a budget applies"
+            )
+            excluded += unpriced
+            if not targets and unpriced:
+                raise Fault(
+                    FaultKind.UNPRICED_MODEL,
+                    "This model has no known price, and a budget applies to this key. "
+                    "Give it a price in the configuration (providers.NAME.prices) or use a priced model.",
+                    param="model",
+                )
+        if not targets:
+            raise Fault(
+                FaultKind.INVALID_REQUEST,
+                "None of the providers in routing.providers serves this model.",
+                param="routing.providers",
+            )
+        if not routing.fallback:
+            targets = targets[:1]
+        return Plan(targets, reason, self._output_limit(incoming), excluded)
+
+    def _candidates(self, principal: Principal, incoming: Incoming) -> tuple[tuple[Target, ...], str]:
+        preferred = incoming.extensions.routing.preferred_models
+        if incoming.model not in (None, "", "auto") or not preferred:
+            reason = "model named by the caller" if incoming.model not in (None, "", "auto") else "default model"
+            return self.catalog.candidates(incoming.model, incoming.operation, principal), reason
+        found: tuple[Target, ...] = ()
+        for name in preferred:
+            found += self.catalog.candidates(name, incoming.operation, principal)
+        return found, "models preferred by the caller"
+
+    def _output_limit(self, incoming: Incoming) -> int | None:
+        """The installation's limit on output where the caller set none; more than it is refused, never cut in silence."""
+        limit, asked = self.output_tokens_limit, incoming.output_tokens_asked
+        if limit is None or asked is None:
+            return limit
+        if asked > limit:
+            raise Fault(
+                FaultKind.INVALID_REQUEST,
+                f"At most {limit} output tokens are allowed here; {asked} were asked.",
+                param="max_tokens",
+            )
+        return None
+
+
+def _split(
+    targets: tuple[Target, ...], keep: Callable[[Target], bool], reason: str
+) -> tuple[tuple[Target, ...], Exclusions]:
+    kept = tuple(target for target in targets if keep(target))
+    if len(kept) == len(targets):
+        return targets, ()
+    return kept, tuple((target.deployment, reason) for target in targets if not keep(target))

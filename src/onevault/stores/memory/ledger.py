@@ -1,0 +1,208 @@
+"""The ledger in this process's memory: decides whether a call's money and tokens can be held, and counts what they became.
+
+Every method runs without waiting, so nothing can come between the check and the hold. There is no store to be unreachable;
+after a restart `stores/recovery.py` brings the figures back from the vault and the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from onevault.core.identity import Limit, Metric, ScopeId, Window
+from onevault.core.money import Nanos
+from onevault.core.ports import Figures
+from onevault.core.records import Held, QuotaReset, Record, Settled
+from onevault.core.windows import day_and_month
+from onevault.stores.memory.minutes import TokenMinute, TokenMinutes, TokenSlice
+from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
+from onevault.stores.memory.windows import TOTAL, WindowsOfScope, WindowUsage, open_window
+from onevault.stores.rollup import ScopeUsage
+
+SETTLED_IDS_KEPT: Final = 8192
+"""Of the newest settlements at least so many are known by id (and at most twice as many).
+
+Enough, because a second settlement or reservation of a call can only come from the task that serves it, moments after the
+first, and ids are never used again; a settlement that finds its hold needs no memory at all, as the hold is gone after it.
+Small enough that letting a generation of them go takes less than half a millisecond.
+"""
+
+_Hold = tuple[int, int, tuple[WindowUsage, ...], tuple[TokenSlice, ...]]
+
+
+class MemoryLedger:
+    """Implements `ports.Ledger`. `minutes` is shared with the rates, whose headers tell of the tokens per minute."""
+
+    def __init__(self, *, minutes: TokenMinutes | None = None) -> None:
+        self._minutes = minutes if minutes is not None else TokenMinutes()
+        self._scopes: dict[ScopeId, WindowsOfScope] = {}
+        self._holds: dict[str, _Hold] = {}
+        self._settled: set[str] = set()
+        self._settled_before: set[str] = set()
+
+    @property
+    def holds(self) -> int:
+        """How many calls are held and not settled."""
+        return len(self._holds)
+
+    async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
+        """As `ports.Ledger.reserve`. Limits that are not about money or tokens are not the ledger's, and are passed over."""
+        call_id = held.call_id
+        if call_id in self._holds or call_id in self._settled or call_id in self._settled_before:
+            return
+        minutes = self._admit(held, limits)
+        slices = []
+        for minute, at_ns in minutes:
+            piece = minute.slice_at(at_ns)
+            piece.change(held.tokens)
+            slices.append(piece)
+        self._hold(held, tuple(slices))
+
+    async def settle(self, settled: Settled) -> None:
+        """As `ports.Ledger.settle`. A call whose hold is not known (it was held before a restart) counts in full."""
+        self._settle(settled)
+
+    async def reset(self, reset: QuotaReset) -> None:
+        """As `ports.Ledger.reset`: money, tokens and requests of the running day and month. The total and the tokens of the
+        last minute stay."""
+        self._reset(reset)
+
+    async def figures(self, scope: ScopeId, *, time_zone: str, now_ns: int) -> Figures:
+        """As `ports.Ledger.figures`. `requests_*` count settled calls that had been held."""
+        day, month = day_and_month(now_ns, time_zone)
+        windows = self._scopes.get(scope)
+        if windows is None:
+            return Figures(scope=scope, day=day, month=month)
+        today, this_month, total = windows.get(day, _NONE), windows.get(month, _NONE), windows.get(TOTAL, _NONE)
+        return Figures(
+            scope=scope,
+            day=day,
+            month=month,
+            spent_day=Nanos(today.money),
+            spent_month=Nanos(this_month.money),
+            spent_total=Nanos(total.money),
+            held=Nanos(total.held),
+            requests_day=today.requests,
+            requests_month=this_month.requests,
+            tokens_month=this_month.tokens,
+            overshoot=Nanos(total.overshoot),
+        )
+
+    def load(self, rows: Iterable[ScopeUsage]) -> None:
+        """Sets windows to what the vault knows of them, at start, before anything is replayed."""
+        for row in sorted(rows, key=lambda row: row.label):
+            windows = self._scopes.setdefault(row.scope, {})
+            window = windows.get(row.label) or open_window(windows, row.label)
+            window.money, window.tokens, window.requests = row.money, row.tokens, row.requests
+            window.overshoot = row.overshoot
+
+    def replay(self, record: Record) -> None:
+        """Takes in a record of the journal as if it happened now, asking no limit: it did happen."""
+        match record:
+            case Held():
+                if record.call_id not in self._holds:
+                    self._hold(record, ())
+            case Settled():
+                self._settle(record)
+            case QuotaReset():
+                self._reset(record)
+
+    def _admit(self, held: Held, limits: Sequence[Limit]) -> list[tuple[TokenMinute, int]]:
+        """Raises Fault where a limit does not leave room; the minutes to count the tokens in otherwise."""
+        amount, tokens, at_ns = held.amount, held.tokens, held.at_ns
+        day, month = day_and_month(at_ns, held.time_zone)
+        minutes: list[tuple[TokenMinute, int]] = []
+        for limit in limits:
+            metric, window = limit.metric, limit.window
+            if metric is not Metric.MONEY and metric is not Metric.TOKENS:
+                continue
+            needed: int = amount if metric is Metric.MONEY else tokens
+            if not needed:
+                continue
+            used = 0
+            if window is Window.MINUTE:
+                minute, counted_at_ns = self._minute(limit, tokens, at_ns)
+                if all(minute is not other for other, _ in minutes):
+                    minutes.append((minute, counted_at_ns))
+                continue
+            if window is not Window.NOW:
+                label = day if window is Window.DAY else month if window is Window.MONTH else TOTAL
+                windows = self._scopes.get(limit.scope)
+                usage = windows.get(label) if windows is not None else None
+                if usage is not None:
+                    used = usage.money + usage.held if metric is Metric.MONEY else usage.tokens + usage.tokens_held
+            if used + needed > limit.maximum:
+                fits_alone = needed <= limit.maximum
+                raise over_held(limit, fits_alone=fits_alone, at_ns=at_ns, time_zone=held.time_zone)
+        return minutes
+
+    def _minute(self, limit: Limit, tokens: int, at_ns: int) -> tuple[TokenMinute, int]:
+        if limit.metric is Metric.MONEY:
+            raise ValueError("money cannot be limited per minute")
+        minute = self._minutes.of(limit.scope, at_ns)
+        counted_at_ns = minute.advance(at_ns)
+        if minute.tokens + tokens > limit.maximum:
+            wait_s = minute.fits_in_s(tokens, limit.maximum, counted_at_ns)
+            raise over_tokens_per_minute(limit, retry_after_s=wait_s)
+        return minute, counted_at_ns
+
+    def _hold(self, held: Held, slices: tuple[TokenSlice, ...]) -> None:
+        amount, tokens = held.amount, held.tokens
+        windows = self._windows(held.scopes, held.at_ns, held.time_zone)
+        for window in windows:
+            window.held += amount
+            window.tokens_held += tokens
+        self._holds[held.call_id] = (amount, tokens, windows, slices)
+
+    def _settle(self, settled: Settled) -> None:
+        call_id = settled.call_id
+        hold = self._holds.pop(call_id, None)
+        if hold is None:
+            if not settled.held or call_id in self._settled or call_id in self._settled_before:
+                return
+            windows = self._windows(settled.scopes, settled.started_ns, settled.time_zone)
+            hold = (0, 0, windows, ())
+            excess = settled.cost - settled.amount_held
+        else:
+            excess = settled.cost - hold[0]
+        amount, tokens_held, windows, slices = hold
+        cost = settled.cost
+        tokens = settled.usage.input_tokens + settled.usage.output_tokens
+        counted = 1 if settled.held else 0
+        for window in windows:
+            window.held -= amount
+            window.money += cost
+            window.tokens_held -= tokens_held
+            window.tokens += tokens
+            window.requests += counted
+        if excess > 0:
+            for window in windows:
+                window.overshoot += excess
+        for piece in slices:
+            piece.change(tokens - tokens_held)
+        self._remember(call_id)
+
+    def _reset(self, reset: QuotaReset) -> None:
+        windows = self._scopes.get(reset.scope)
+        if windows is not None:
+            for label in day_and_month(reset.at_ns, reset.time_zone):
+                if label in windows:
+                    windows[label].clear()
+
+    def _windows(self, scopes: tuple[ScopeId, ...], at_ns: int, time_zone: str) -> tuple[WindowUsage, ...]:
+        labels = (*day_and_month(at_ns, time_zone), TOTAL)
+        found: list[WindowUsage] = []
+        for scope in scopes:
+            windows = self._scopes.get(scope)
+            if windows is None:
+                windows = self._scopes[scope] = {}
+            found.extend([windows.get(label) or open_window(windows, label) for label in labels])
+        return tuple(found)
+
+    def _remember(self, call_id: str) -> None:
+        self._settled.add(call_id)
+        if len(self._settled) >= SETTLED_IDS_KEPT:
+            self._settled_before, self._settled = self._settled, set()
+
+
+_NONE: Final = WindowUsage(TOTAL)

@@ -1,0 +1,159 @@
+"""Puts one batch of journal records into the vault: rows, rollups and the journal's position, together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from onevault.core.records import Held, QuotaReset, Record, Settled
+from onevault.core.windows import day_and_month
+from onevault.stores.rollup import JournalPosition
+from onevault.stores.sql.hashing import hash_key
+from onevault.stores.sql.hubs import MissingHubs
+from onevault.stores.sql.moments import timestamp
+from onevault.stores.sql.resets import apply_resets, resets_in_force
+from onevault.stores.sql.rows import (
+    INSERT_ATTEMPT,
+    INSERT_DETAIL,
+    INSERT_FACTS,
+    INSERT_HUB,
+    INSERT_LINK,
+    SOURCE,
+    CallRows,
+    Row,
+)
+from onevault.stores.sql.schema import calls, derived
+from onevault.stores.sql.statements import insert_ignoring, insert_replacing
+from onevault.stores.sql.tally import ADD_MODEL_USAGE, ADD_SCOPE_USAGE, tally
+
+JOURNAL = "journal"
+_KEYS_PER_QUERY_MAX = 500
+
+SET_POSITION = insert_replacing(derived.journal_position, ("journal", "segment", "byte_offset"))
+INSERT_OPEN_HOLD = insert_ignoring(derived.open_hold, ("call_id", "record"))
+DELETE_OPEN_HOLD = "DELETE FROM gateway.open_hold WHERE call_id = ?"
+INSERT_RESET = insert_ignoring(
+    calls.quota_reset_s,
+    tuple(calls.quota_reset_s.columns.keys()),
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class PositionMoved(Exception):
+    """Another loader has moved the journal's position since this batch was read; it is read anew."""
+
+
+class AlreadyLoaded(Exception):
+    """Some calls of the batch are in the vault: the journal is being loaded a second time. They are looked up first then."""
+
+
+class Batch:
+    """Records of the journal, sorted out, with the position before and after them. The first settlement of a call counts."""
+
+    def __init__(self, records: Iterable[Record], *, begins: JournalPosition, ends: JournalPosition) -> None:
+        self.begins = begins
+        self.ends = ends
+        self.held: dict[str, Held] = {}
+        self.settled: dict[str, Settled] = {}
+        self.resets: list[QuotaReset] = []
+        for record in records:
+            if isinstance(record, Settled):
+                self.settled.setdefault(record.call_id, record)
+            elif isinstance(record, Held):
+                self.held.setdefault(record.call_id, record)
+            else:
+                self.resets.append(record)
+
+    def without(self, loaded: set[str]) -> list[Settled]:
+        """The settlements of calls that are not loaded yet."""
+        return [record for call_id, record in self.settled.items() if call_id not in loaded]
+
+
+def position_of(connection: Connection) -> JournalPosition:
+    """How far the journal is in the vault."""
+    table = derived.journal_position
+    row = connection.execute(
+        select(table.c.segment, table.c.byte_offset).where(table.c.journal == JOURNAL)
+    ).one_or_none()
+    return JournalPosition() if row is None else JournalPosition(row.segment, row.byte_offset)
+
+
+def calls_loaded(connection: Connection, call_ids: Iterable[str]) -> set[str]:
+    """Which of these calls are in the vault."""
+    keys = {hash_key(call_id): call_id for call_id in call_ids}
+    pending = list(keys)
+    found: set[str] = set()
+    for start in range(0, len(pending), _KEYS_PER_QUERY_MAX):
+        some = pending[start : start + _KEYS_PER_QUERY_MAX]
+        marks = ",".join("?" * len(some))
+        rows = connection.exec_driver_sql(
+            f"SELECT api_request_hk FROM gateway.api_request_h WHERE api_request_hk IN ({marks})",  # noqa: S608 (marks only)
+            tuple(some),
+        )
+        found.update(keys[row[0]] for row in rows)
+    return found
+
+
+def store(connection: Connection, batch: Batch, rows: CallRows, missing: MissingHubs, settled: list[Settled]) -> None:
+    """Writes a batch inside a transaction of the caller's. `rows` and `settled` are of the same calls, none of them loaded.
+
+    Raises AlreadyLoaded or PositionMoved; the transaction must then be given up.
+    """
+    if position_of(connection) != batch.begins:
+        raise PositionMoved
+    if missing:
+        missing.insert_others(connection)
+    resets = resets_in_force(connection)
+    if batch.resets:
+        _many(connection, INSERT_RESET, [_reset_row(reset) for reset in batch.resets])
+        apply_resets(connection, batch.resets, resets)
+    if rows.hubs:
+        inserted = connection.exec_driver_sql(INSERT_HUB, rows.hubs).rowcount
+        if inserted != len(rows.hubs):
+            raise AlreadyLoaded
+        _many(connection, INSERT_FACTS, rows.facts)
+        _many(connection, INSERT_DETAIL, rows.details)
+        _many(connection, INSERT_ATTEMPT, rows.attempts)
+        _many(connection, INSERT_LINK, rows.links)
+        by_scope, by_model = tally(settled, resets)
+        _many(connection, ADD_SCOPE_USAGE, by_scope)
+        _many(connection, ADD_MODEL_USAGE, by_model)
+    _keep_open_holds(connection, batch)
+    connection.exec_driver_sql(SET_POSITION, (JOURNAL, batch.ends.segment, batch.ends.offset))
+
+
+def _keep_open_holds(connection: Connection, batch: Batch) -> None:
+    opened = [held for call_id, held in batch.held.items() if call_id not in batch.settled]
+    if opened:
+        # A hold that is read a second time, or behind its settlement, is not open.
+        ended = calls_loaded(connection, [held.call_id for held in opened])
+        _many(
+            connection,
+            INSERT_OPEN_HOLD,
+            [(held.call_id, _encode(held)) for held in opened if held.call_id not in ended],
+        )
+    closed: list[Row] = [(call_id,) for call_id in batch.settled if call_id not in batch.held]
+    _many(connection, DELETE_OPEN_HOLD, closed)
+
+
+def _reset_row(reset: QuotaReset) -> Row:
+    day, month = day_and_month(reset.at_ns, reset.time_zone)
+    return (
+        hash_key(reset.reset_id),
+        timestamp(reset.at_ns),
+        reset.reset_id,
+        reset.at_ns,
+        reset.scope,
+        reset.time_zone,
+        day,
+        month,
+        SOURCE,
+    )
+
+
+def _many(connection: Connection, statement: str, rows: list[Row]) -> None:
+    if rows:
+        connection.exec_driver_sql(statement, rows)

@@ -1,0 +1,134 @@
+"""How organizations, users and keys are kept: which hub and satellite, which column each field has, what must be unique."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from unicodedata import normalize
+
+import msgspec
+from sqlalchemy import Table
+
+from onevault.core.identity import ApiKey, Organization, Status, User
+from onevault.stores.sql.schema import who
+
+Entity = Organization | User | ApiKey
+
+_MONEY = frozenset(
+    {"monthly_budget", "daily_budget", "monthly_limit", "daily_limit"},
+)
+_STATUS = {status.value: status for status in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where one kind of entity lives. `unique` is the field that no other living entity of the same parent may share
+    (of any parent, where `unique_everywhere`), and the column that it is compared by."""
+
+    kind: str
+    struct: type[Entity]
+    hub: Table
+    satellite: Table
+    id_field: str
+    parent_field: str
+    parent_hub: Table
+    unique_field: str
+    unique_column: str
+    unique_everywhere: bool = False
+
+    @property
+    def key_column(self) -> str:
+        return f"{self.kind}_hk"
+
+    @property
+    def parent_column(self) -> str:
+        return self.hub.columns.keys()[2]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The entity's fields that its satellite keeps."""
+        return tuple(name for name in self.struct.__struct_fields__ if name not in {self.id_field, self.parent_field})
+
+    def column_of(self, field: str) -> str:
+        return f"{field}_nanos" if field in _MONEY else field
+
+    def values(self, entity: Entity) -> dict[str, Any]:
+        """The satellite's columns for an entity."""
+        values = {self.column_of(field): getattr(entity, field) for field in self.fields}
+        values["status"] = entity.status.value
+        if self.unique_column not in values:
+            values[self.unique_column] = folded(getattr(entity, self.unique_field))
+        if isinstance(entity, ApiKey) and entity.allowed_models is not None:
+            values["allowed_models"] = list(entity.allowed_models)
+        return values
+
+    def unique_value(self, entity: Entity) -> str | bytes:
+        value: str | bytes = getattr(entity, self.unique_field)
+        return folded(value) if isinstance(value, str) else value
+
+
+def folded(text: str) -> str:
+    """A name or an e-mail address as it is compared: people do not tell `Ann@x.org` from `ann@x.org`."""
+    return normalize("NFC", text).strip().casefold()
+
+
+ORGANIZATION = Kept(
+    "customer", Organization, who.customer_h, who.customer_s, "org_id", "tenant_id", who.tenant_h, "name", "name_folded"
+)
+USER = Kept("user", User, who.user_h, who.user_s, "user_id", "org_id", who.customer_h, "email", "email_folded")
+API_KEY = Kept(
+    "api_key",
+    ApiKey,
+    who.api_key_h,
+    who.api_key_s,
+    "key_id",
+    "user_id",
+    who.user_h,
+    "sha256",
+    "sha256",
+    unique_everywhere=True,
+)
+ALL = (ORGANIZATION, USER, API_KEY)
+
+
+def kept(entity: Entity) -> Kept:
+    """Where this entity lives."""
+    return next(where for where in ALL if isinstance(entity, where.struct))
+
+
+def reader(where: Kept) -> Callable[[tuple[Any, ...]], tuple[str, Entity]]:
+    """A function from a raw row (id, parent's id, then `where.fields`) to the id and the entity: 100,000 in a blink."""
+    names = (where.id_field, where.parent_field, *where.fields)
+    struct: Callable[..., Entity] = where.struct
+    status = names.index("status")
+    models = names.index("allowed_models") if "allowed_models" in names else None
+    test = names.index("test") if "test" in names else None
+
+    def read(row: tuple[Any, ...]) -> tuple[str, Entity]:
+        values = list(row)
+        values[status] = _STATUS[values[status]]
+        if models is not None and values[models] is not None:
+            values[models] = _models(values[models])
+        if test is not None:
+            values[test] = bool(values[test])
+        return values[0], struct(**dict(zip(names, values, strict=True)))
+
+    return read
+
+
+@lru_cache(maxsize=4096)
+def _models(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def for_audit(entity: Entity) -> dict[str, Any]:
+    """An entity as the audit shows it: without a key's digest, and of a webhook only where it goes (its path is often a secret)."""
+    shown: dict[str, Any] = msgspec.to_builtins(entity, builtin_types=(bytes,))
+    shown.pop("sha256", None)
+    if shown.get("webhook_url"):
+        scheme, _, rest = shown["webhook_url"].partition("://")
+        host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
+        shown["webhook_url"] = f"{scheme}://{host}/…"
+    return shown

@@ -1,0 +1,81 @@
+"""Brings a vault's SQLite files to this version of the schema, or refuses a file that a newer version has written."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from onevault.stores.sql.hashing import GHOST_KEY, hash_diff
+from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, metadata, providers
+from onevault.stores.sql.schema.derived import schema_version
+from onevault.stores.sql.schema.views import VIEWS
+
+GHOST_PROVIDER = "(none)"
+"""The business key of the ghost provider: calls that reached none point to it."""
+
+
+class SchemaTooNew(Exception):
+    """The vault was written by a newer version of the product, whose tables this one would misread."""
+
+
+def bring_up(connection: Connection) -> None:
+    """Creates what is missing, each file for itself: a crash between two files leaves each at its version or untouched.
+
+    Runs inside one write transaction. Raises SchemaTooNew.
+    """
+    versions = {schema: _version_of(connection, schema) for schema in SCHEMAS}
+    newest = max(versions.values())
+    if newest > SCHEMA_VERSION:
+        raise SchemaTooNew(
+            f"the vault has schema version {newest}, this version of OneVault knows {SCHEMA_VERSION}: "
+            "start the newer version again, or restore the backup made before it"
+        )
+    for schema, version in versions.items():
+        if version == 0:
+            _create(connection, schema)
+            connection.exec_driver_sql(f"PRAGMA {schema}.user_version = {SCHEMA_VERSION}")
+
+
+def _version_of(connection: Connection, schema: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {schema}.user_version").scalar_one())
+
+
+def _create(connection: Connection, schema: str) -> None:
+    existing = set(inspect(connection).get_table_names(schema=schema))
+    for table in metadata.sorted_tables:
+        if table.schema != schema or table.name in existing:
+            continue
+        connection.execute(CreateTable(table))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index))
+        if table in INSERT_ONLY:
+            for verb in ("UPDATE", "DELETE"):
+                connection.exec_driver_sql(
+                    f"CREATE TRIGGER {schema}.{table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
+                    f"BEGIN SELECT RAISE(ABORT, '{table.name} is insert-only'); END"
+                )
+    if schema == "util":
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+    if schema == "gateway":
+        for name, text in VIEWS.items():
+            connection.exec_driver_sql(f"CREATE VIEW {schema}.{name} AS {text}")
+        _add_ghost_provider(connection)
+
+
+def _add_ghost_provider(connection: Connection) -> None:
+    connection.execute(
+        providers.ai_provider_h.insert().values(
+            provider_hk=GHOST_KEY, provider_bk=GHOST_PROVIDER, record_source="system"
+        )
+    )
+    connection.execute(
+        providers.ai_provider_s.insert().values(
+            provider_hk=GHOST_KEY,
+            hash_diff=hash_diff(GHOST_PROVIDER),
+            provider_name=GHOST_PROVIDER,
+            api_endpoint="",
+            models_available=[],
+            is_active=False,
+            record_source="system",
+        )
+    )

@@ -1,0 +1,141 @@
+"""Tables of who calls: tenants, customers (organizations), users, keys, and the audit of every change to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, String, Table, Text
+
+from onevault.stores.sql.schema.columns import (
+    JsonDocument,
+    Nanos,
+    TextArray,
+    Usd,
+    hash_key_column,
+    hub,
+    load_date,
+    metadata,
+    record_source,
+    satellite,
+)
+
+tenant_h = Table("tenant_h", metadata, *hub("tenant"), schema="auth")
+
+customer_h = Table(
+    "customer_h", metadata, *hub("customer", hash_key_column("tenant_hk", "auth.tenant_h.tenant_hk")), schema="gateway"
+)
+
+customer_config_s = Table(
+    "customer_config_s",
+    metadata,
+    *satellite("customer", "gateway.customer_h.customer_hk"),
+    Column("api_key_encrypted", LargeBinary),  # keys belong to users and only their hashes are kept: always NULL
+    Column("preferred_providers", TextArray),
+    Column("cost_budget_monthly", Usd),  # wider than DECIMAL(10,2): budgets are set to the nano
+    Column("cost_budget_daily", Usd),
+    Column("compliance_level", String(50)),
+    Column("rate_limit_requests_per_minute", Integer),
+    Column("priority_tier", String(20), server_default="STANDARD"),
+    Column("webhook_url", Text),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+
+customer_s = Table(
+    "customer_s",
+    metadata,
+    *satellite("customer", "gateway.customer_h.customer_hk"),
+    Column("name", Text, nullable=False),
+    Column("name_folded", Text, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("monthly_budget_nanos", Nanos),
+    Column("daily_budget_nanos", Nanos),
+    Column("requests_per_minute", BigInteger),
+    Column("concurrent_requests", BigInteger),
+    Column("time_zone", String(64), nullable=False),
+    Column("failure_mode", String(20), nullable=False),
+    Column("fallback_daily_limit", BigInteger),
+    Column("compliance_level", String(50), nullable=False),
+    Column("priority_tier", String(20), nullable=False),
+    Column("webhook_url", Text),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+Index("customer_s_name", customer_s.c.name_folded)
+
+user_h = Table(
+    "user_h",
+    metadata,
+    *hub("user", hash_key_column("customer_hk", "gateway.customer_h.customer_hk")),
+    schema="gateway",
+)
+
+user_s = Table(
+    "user_s",
+    metadata,
+    *satellite("user", "gateway.user_h.user_hk"),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("monthly_limit_nanos", Nanos),
+    Column("daily_limit_nanos", Nanos),
+    Column("daily_request_limit", BigInteger),
+    Column("monthly_request_limit", BigInteger),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent_requests", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+Index("user_s_email", user_s.c.email_folded)
+
+api_key_h = Table(
+    "api_key_h", metadata, *hub("api_key", hash_key_column("user_hk", "gateway.user_h.user_hk")), schema="gateway"
+)
+
+api_key_s = Table(
+    "api_key_s",
+    metadata,
+    *satellite("api_key", "gateway.api_key_h.api_key_hk"),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("prefix", String(40), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("test", Boolean, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("allowed_models", TextArray),
+    Column("monthly_limit_nanos", Nanos),
+    Column("daily_limit_nanos", Nanos),
+    Column("daily_request_limit", BigInteger),
+    Column("monthly_request_limit", BigInteger),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent_requests", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+Index("api_key_s_sha256", api_key_s.c.sha256)
+
+change_s = Table(
+    "change_s",
+    metadata,
+    # Identity on PostgreSQL, the row id on SQLite: it grows with every change, and is the directory's version.
+    Column("change_id", BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True),
+    load_date(),
+    Column("actor", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("entity", String(20), nullable=False),
+    Column("entity_bk", String(255), nullable=False),
+    Column("before", JsonDocument),
+    Column("after", JsonDocument, nullable=False),
+    record_source(),
+    schema="gateway",
+)

@@ -1,0 +1,193 @@
+"""The one file that sends bytes to providers: picks the codec, makes the request, and turns what comes back into events or a fault."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+
+import msgspec
+
+from onevault.core.codec import Codec, Decoder, WireRequest
+from onevault.core.events import Event
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.operations import Dialect, Operation
+from onevault.core.ports import Dispatch
+from onevault.core.transport import HttpAnswer, HttpRequest, Origin, Phase, Transport, TransportError
+
+ANSWER_BYTES_MAX = 64 << 20
+ERROR_BYTES_MAX = 64 << 10
+
+Header = tuple[str, str]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """How one configured provider is reached: where, with which credential, in which dialects, and which of the caller's
+    headers it wants. `path_prefix` is the base URL's path, up to and with the API's version, without a trailing slash."""
+
+    provider: str
+    origin: Origin
+    path_prefix: str
+    headers: tuple[Header, ...]
+    dialects: Mapping[Operation, tuple[Dialect, ...]]
+    passes_headers: frozenset[str]
+
+
+class ProviderSender:
+    """Implements `ports.Sender`. `endpoints` is swapped in whole when the configuration changes."""
+
+    def __init__(
+        self, transport: Transport, codecs: Mapping[Dialect, Codec], endpoints: Mapping[str, Endpoint]
+    ) -> None:
+        self._transport = transport
+        self._codecs = codecs
+        self.endpoints = endpoints
+
+    def send(self, dispatch: Dispatch) -> Attempt:
+        return Attempt(self._transport, self._codecs, self.endpoints, dispatch)
+
+
+class Attempt:
+    """One attempt, from the first byte sent to the last one read. Iterating gives the events in batches as bytes arrive."""
+
+    __slots__ = (
+        "_answer",
+        "_codec",
+        "_codecs",
+        "_decoder",
+        "_dispatch",
+        "_endpoints",
+        "_exchange",
+        "_first",
+        "_transport",
+        "dropped",
+        "status",
+    )
+
+    _codec: Codec
+    _decoder: Decoder
+    _answer: HttpAnswer
+
+    def __init__(
+        self,
+        transport: Transport,
+        codecs: Mapping[Dialect, Codec],
+        endpoints: Mapping[str, Endpoint],
+        dispatch: Dispatch,
+    ) -> None:
+        self._transport = transport
+        self._codecs = codecs
+        self._endpoints = endpoints
+        self._dispatch = dispatch
+        self._first: Sequence[Event] = ()
+        self.status = 0
+        self.dropped: tuple[str, ...] = ()
+
+    async def __aenter__(self) -> Attempt:
+        dispatch = self._dispatch
+        endpoint = self._endpoints.get(dispatch.target.provider)
+        if endpoint is None:
+            # The configuration changed between routing and sending.
+            raise Fault(FaultKind.PROVIDER_ERROR, f"The provider {dispatch.target.provider} is no longer configured.")
+        wire = self._encode(endpoint)
+        self._exchange = self._transport.exchange(_http_request(endpoint, wire, dispatch))
+        try:
+            self._answer = await self._exchange.__aenter__()
+        except TransportError as error:
+            raise _broken(error, dispatch) from None
+        try:
+            await self._begin()
+        except BaseException as error:
+            await self._exchange.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, trace)
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
+        yield self._first
+        if not self._dispatch.incoming.stream:
+            return
+        try:
+            async for data in self._answer:
+                events = self._decoder.feed(data)
+                if events:
+                    yield events
+        except TransportError as error:
+            raise _broken(error, self._dispatch) from None
+        events = self._decoder.close()
+        if events:
+            yield events
+
+    def _encode(self, endpoint: Endpoint) -> WireRequest:
+        """In the caller's own dialect where the provider speaks it, else in the provider's first."""
+        dispatch, incoming = self._dispatch, self._dispatch.incoming
+        dialects = endpoint.dialects[incoming.operation]
+        passing = incoming if incoming.dialect in dialects else None
+        self._codec = self._codecs[incoming.dialect if passing is not None else dialects[0]]
+        self._decoder = self._codec.decoder(stream=incoming.stream, passing=passing)
+        target = dispatch.target
+        if passing is not None:
+            return passing.rewritten(target.model, output_tokens_max=dispatch.output_tokens_max)
+        request = msgspec.structs.replace(incoming.canonical(), model=target.model)
+        limit = dispatch.output_tokens_max
+        if limit is not None:
+            request = msgspec.structs.replace(request, output_tokens_max=limit)
+        return self._codec.encode(request, output_tokens_max=target.output_tokens_max)
+
+    async def _begin(self) -> None:
+        """Reads until the answer has begun: an error, the whole body, or a stream's first events."""
+        answer, stream = self._answer, self._dispatch.incoming.stream
+        self.status = answer.status
+        try:
+            if not 200 <= answer.status < 300:
+                raise self._codec.fault(answer.status, answer.headers, await answer.read(ERROR_BYTES_MAX))
+            if not stream:
+                body = await answer.read(ANSWER_BYTES_MAX)
+                self._first = [*self._decoder.feed(body), *self._decoder.close()]
+                return
+            async for data in answer:
+                self._first = self._decoder.feed(data)
+                if self._first:
+                    return
+            self._first = self._decoder.close()
+        except TransportError as error:
+            raise _broken(error, self._dispatch) from None
+
+
+def _http_request(endpoint: Endpoint, wire: WireRequest, dispatch: Dispatch) -> HttpRequest:
+    headers = endpoint.headers
+    if wire.headers:
+        headers += wire.headers
+    if dispatch.headers:
+        headers += tuple(header for header in dispatch.headers if header[0] in endpoint.passes_headers)
+    timeouts = dispatch.target.timeouts
+    return HttpRequest(
+        "POST",
+        endpoint.origin,
+        endpoint.path_prefix + wire.path,
+        headers,
+        wire.body,
+        connect_s=timeouts.connect_s,
+        first_byte_s=timeouts.first_event_s,
+        stall_s=timeouts.stall_s,
+        total_s=timeouts.total_s,
+        on_sent=dispatch.on_reached,
+    )
+
+
+_DURING = {
+    Phase.CONNECT: "could not be connected to",
+    Phase.SEND: "did not take the request",
+    Phase.HEADERS: "did not answer",
+    Phase.BODY: "broke its answer off",
+}
+
+
+def _broken(error: TransportError, dispatch: Dispatch) -> Fault:
+    provider, what = dispatch.target.provider, _DURING[error.phase]
+    if error.timeout:
+        return Fault(FaultKind.PROVIDER_TIMEOUT, f"The provider {provider} {what} in time.", provider_text=str(error))
+    return Fault(FaultKind.PROVIDER_ERROR, f"The provider {provider} {what}.", provider_text=str(error))

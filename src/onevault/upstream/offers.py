@@ -1,0 +1,118 @@
+"""Works out what each configured entry offers under which names, with its price and its limits."""
+
+from __future__ import annotations
+
+import msgspec
+
+from onevault.config.schema import ModelSettings, ProviderSettings, Settings
+from onevault.core.operations import Operation
+from onevault.core.ports import Target
+from onevault.core.prices import Price
+from onevault.upstream.models import ANY, facts
+from onevault.upstream.prices import Listing, Prices, provider_at
+from onevault.upstream.providers import KINDS, ProviderKind
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One model at one entry. `context_is_known` tells a fact from an assumption, for listings."""
+
+    target: Target
+    operations: tuple[Operation, ...]
+    context_is_known: bool
+    for_tests: bool
+    live_by_name: bool
+    """Whether live keys reach it by the model's bare name; otherwise only as `provider/model`."""
+
+
+class Entry:
+    """One configured entry, asked which models it has."""
+
+    def __init__(self, settings: ProviderSettings, *, prices: Prices, alone: bool) -> None:
+        self.name = settings.name
+        self.kind: ProviderKind = KINDS[settings.kind]
+        self._settings = settings
+        self._prices = prices
+        self._listed = {name: model for model in settings.models for name in (model.name, *model.aliases)}
+        self._live_by_name = alone or bool(settings.models) or not self.kind.for_tests
+        self._prices_from = self.kind.prices_from
+        if not self._prices_from and settings.base_url is not None:
+            priced_as = provider_at(settings.base_url)
+            self._prices_from = (priced_as,) if priced_as is not None else ()
+
+    def names(self) -> tuple[str, ...]:
+        """The names that it is listed with: the configured ones with their aliases, else what is known of its kind."""
+        if self._listed:
+            return tuple(self._listed)
+        if self.kind.default_models:
+            return tuple(dict.fromkeys((*self.kind.default_models, *self._settings.prices)))
+        known = (name for provider in self._prices_from for name in self._prices.models(provider))
+        served = (name for name in known if self._can_be_called(name))
+        return tuple(dict.fromkeys((*self.kind.listed_first, *self._settings.prices, *served)))
+
+    def offer(self, name: str) -> Offer | None:
+        """The model that a bare name means here. None where the entry does not have it, as far as is known."""
+        if self._listed:
+            model = self._listed.get(name)
+            return self._offer(model) if model is not None else None
+        if name in self._settings.prices or name in self.kind.prices or self._can_be_called(name):
+            return self._offer(ModelSettings(name=name))
+        return None
+
+    def explicit_offer(self, name: str) -> Offer | None:
+        """The same where the caller named this entry: without a list of models, any name is tried."""
+        return self.offer(name) if self._listed else self._offer(ModelSettings(name=name))
+
+    def _can_be_called(self, name: str) -> bool:
+        """Whether the price data knows a name as that of a model whose operations are offered here."""
+        listing = self._listing(name)
+        if listing is None or name.startswith("ft:") or name.endswith("-"):
+            return False  # the data's ids for whole families are no names of models
+        return bool(self._operations(facts(name, listing.context_tokens).operations))
+
+    def _listing(self, name: str) -> Listing | None:
+        found = (self._prices.find(provider, name) for provider in self._prices_from)
+        return next((listing for listing in found if listing is not None), None)
+
+    def _operations(self, offered: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        return tuple(operation for operation in offered if operation in self.kind.codecs)
+
+    def _offer(self, model: ModelSettings) -> Offer:
+        settings, listing = self._settings, self._listing(model.name)
+        known = facts(model.name, listing.context_tokens if listing is not None else None)
+        context = model.context_tokens_max or known.context_tokens_max
+        output = known.output_tokens_max if model.output_tokens_max is None else model.output_tokens_max
+        operations = self._operations(known.operations or ANY)  # whoever names a model means that it can be called
+        target = Target(
+            provider=self.name,
+            deployment=self.name,
+            model=model.name,
+            price=self._price(model.name, listing, operations),
+            output_tokens_max=min(output, context),
+            context_tokens_max=context,
+            timeouts=settings.timeouts,
+            retries_max=settings.retries_max,
+        )
+        return Offer(
+            target,
+            operations,
+            model.context_tokens_max is not None or known.context_is_known,
+            self.kind.for_tests,
+            self._live_by_name or model.name in self.kind.prices,
+        )
+
+    def _price(self, name: str, listing: Listing | None, operations: tuple[Operation, ...]) -> Price | None:
+        configured = self._settings.prices.get(name) or self.kind.prices.get(name)
+        if configured is not None or listing is None:
+            return configured
+        price = listing.price
+        if price is not None and Operation.CHAT in operations and not price.rates.output:
+            return None  # the data knows no price for what a chat puts out
+        return price
+
+
+def entries(settings: Settings, prices: Prices) -> tuple[Entry, ...]:
+    """The entries in the order in which they are tried: the fallback chain's, then the configuration's."""
+    alone = all(KINDS[entry.kind].for_tests for entry in settings.providers)
+    by_name = {entry.name: entry for entry in settings.providers}
+    order = dict.fromkeys((*settings.routing.fallback_chain, *by_name))
+    return tuple(Entry(by_name[name], prices=prices, alone=alone) for name in order)

@@ -1,0 +1,230 @@
+"""What the admin API stands on in these tests: a real server on a real socket, the ledger in memory, a clock that is set."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+import uvicorn
+
+from onevault.admin.app import create_admin
+from onevault.admin.deps import AdminDeps, Health
+from onevault.api.errors import status_of
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import ApiKey, Organization, ScopeId, User
+from onevault.core.ports import Admission, Change, Principal, Snapshot
+from onevault.core.records import QuotaReset, Record, Settled
+from onevault.policy.access import Access
+from onevault.stores.memory.ledger import MemoryLedger
+
+ADMIN_KEY = "adm_a-long-and-random-admin-key"
+NOON_NS = 1_795_262_400 * 1_000_000_000
+"""2026-11-21T12:00:00Z."""
+
+
+class SetClock:
+    def __init__(self) -> None:
+        self.ns = NOON_NS
+
+    def wall_ns(self) -> int:
+        return self.ns
+
+    def monotonic_s(self) -> float:
+        return self.ns / 1e9
+
+    async def sleep(self, seconds: float) -> None:
+        self.ns += int(seconds * 1e9)
+        await asyncio.sleep(0)
+
+
+class DictDirectory:
+    """The contract of `ports.Directory` over a list of changes."""
+
+    def __init__(self) -> None:
+        self.history: list[Change] = []
+        self.snapshots = 0
+        self.down = False
+
+    def _newest(self) -> dict[str, Organization | User | ApiKey]:
+        newest: dict[str, Organization | User | ApiKey] = {}
+        for change in self.history:
+            newest[id_of(change.entity)] = change.entity
+        return newest
+
+    async def snapshot(self) -> Snapshot:
+        self._check()
+        self.snapshots += 1
+        newest = self._newest().values()
+        return Snapshot(
+            version=len(self.history),
+            organizations={each.org_id: each for each in newest if isinstance(each, Organization)},
+            users={each.user_id: each for each in newest if isinstance(each, User)},
+            keys={each.key_id: each for each in newest if isinstance(each, ApiKey)},
+        )
+
+    async def version(self) -> int:
+        self._check()
+        return len(self.history)
+
+    async def put(self, change: Change) -> None:
+        self._check()
+        known = self._newest().get(id_of(change.entity))
+        if (known.version if known else 0) != change.entity.version - 1:
+            raise Fault(FaultKind.CONFLICT, "changed meanwhile")
+        self.history.append(change)
+
+    def _check(self) -> None:
+        if self.down:
+            raise Fault(FaultKind.STORE_UNAVAILABLE, "The vault cannot be reached.")
+
+
+def id_of(entity: Organization | User | ApiKey) -> str:
+    match entity:
+        case Organization():
+            return entity.org_id
+        case User():
+            return entity.user_id
+        case ApiKey():
+            return entity.key_id
+
+
+class ListJournal:
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def append(self, record: Record) -> None:
+        self.records.append(record)
+
+
+class NoRates:
+    def __init__(self) -> None:
+        self.resets: list[QuotaReset] = []
+
+    async def admit(self, principal: Principal, *, call_id: str, now_ns: int) -> Admission:
+        return Admission(call_id=call_id, principal=principal, requests=None, tokens=None)
+
+    async def leave(self, admission: Admission) -> None:
+        return None
+
+    async def reset(self, reset: QuotaReset) -> None:
+        self.resets.append(reset)
+
+
+class DictRequests:
+    def __init__(self) -> None:
+        self.settled: dict[str, Settled] = {}
+
+    async def find(self, call_id: str) -> Settled | None:
+        return self.settled.get(call_id)
+
+    async def recent(self, scope: ScopeId, *, limit: int, before: str | None) -> list[Settled]:
+        return []
+
+
+@dataclass
+class Surroundings:
+    directory: Any = field(default_factory=DictDirectory)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    rates: NoRates = field(default_factory=NoRates)
+    journal: ListJournal = field(default_factory=ListJournal)
+    requests: DictRequests = field(default_factory=DictRequests)
+    clock: SetClock = field(default_factory=SetClock)
+    access: Access = field(default_factory=lambda: Access(Snapshot(version=0, organizations={}, users={}, keys={})))
+    health: dict[str, Any] = field(default_factory=dict)
+    numbers: int = 0
+
+    def new_id(self) -> str:
+        self.numbers += 1
+        return f"{self.numbers:032x}"
+
+    def deps(self) -> AdminDeps:
+        return AdminDeps(
+            directory=self.directory,
+            ledger=self.ledger,
+            rates=self.rates,
+            journal=self.journal,
+            requests=self.requests,
+            clock=self.clock,
+            ids=self.new_id,
+            random_bytes=os.urandom,
+            admin_key_sha256s=(hashlib.sha256(ADMIN_KEY.encode()).digest(),),
+            on_change=self.access.apply,
+            status_of=status_of,
+            health=self.health,
+            version="0.0.1",
+        )
+
+
+async def well() -> Health:
+    return Health(ok=True, detail="fine")
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: Any
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.body["error"]
+        return found
+
+
+@dataclass
+class Client:
+    """Speaks to the server as an admin does."""
+
+    port: int
+    session: aiohttp.ClientSession
+    around: Surroundings
+
+    async def __call__(
+        self, method: str, path: str, body: object = None, *, key: str | None = ADMIN_KEY, **more: Any
+    ) -> Answer:
+        headers = dict(more.pop("headers", {}))
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
+        if body is not None:
+            more["data"] = body if isinstance(body, bytes) else msgspec.json.encode(body)
+            headers.setdefault("content-type", "application/json")
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self.session.request(method, url, headers=headers, allow_redirects=False, **more) as answer:
+            raw = await answer.read()
+            return Answer(answer.status, answer.headers, msgspec.json.decode(raw) if raw else None)
+
+    async def organization(self, name: str = "Acme", **more: object) -> str:
+        made = await self("POST", "/admin/organizations", {"name": name, "monthly_budget_usd": 100, **more})
+        assert made.status == 201, made.body
+        return str(made.body["org_id"])
+
+    async def user(self, org_id: str, email: str = "a@acme.test", **more: object) -> str:
+        made = await self("POST", "/admin/users", {"org_id": org_id, "email": email, **more})
+        assert made.status == 201, made.body
+        return str(made.body["user_id"])
+
+
+@asynccontextmanager
+async def serving(around: Surroundings) -> AsyncIterator[Client]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings = uvicorn.Config(create_admin(around.deps()), log_level="error", lifespan="off")
+    server = uvicorn.Server(settings)
+    serve = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Client(listener.getsockname()[1], session, around)
+    finally:
+        server.should_exit = server.force_exit = True
+        with suppress(asyncio.CancelledError):
+            await serve
+        listener.close()
