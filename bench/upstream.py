@@ -13,7 +13,7 @@ from bench.processes import Process, free_port, running
 from bench.settings import LOAD_CORE, ROOT
 
 COMMAND: Final = str(ROOT / ".venv/bin/onevault")
-_READY_PATH: Final = "/v1/models"
+_READY_PATH: Final = "/health"
 
 
 @dataclass(frozen=True)

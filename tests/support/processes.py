@@ -74,7 +74,12 @@ class Process:
 
 
 def http(
-    url: str, *, key: str | None = None, body: Any = None, method: str | None = None, headers: Mapping[str, str] | None = None
+    url: str,
+    *,
+    key: str | None = None,
+    body: Any = None,
+    method: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[int, dict[str, str], Any]:
     """One plain request: status, headers in lower case, and the body (JSON decoded where it is JSON)."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -115,7 +120,9 @@ def wait_until_ready(url: str, process: Process, timeout_s: float = READY_TIMEOU
 class GatewayProcess:
     """`onevault serve` on a data directory of its own; restart it and it keeps that directory and its port."""
 
-    def __init__(self, directory: Path, *, environment: Mapping[str, str] | None = None, config: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, environment: Mapping[str, str] | None = None, config: str | None = None
+    ) -> None:
         self.directory = directory
         self.data_dir = directory / "data"
         self.port = free_port()
@@ -149,11 +156,15 @@ class GatewayProcess:
 
     def admin(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
         """An admin call that must succeed."""
-        status, _, answer = http(f"{self.base_url}/admin{path}", key=self.credentials["admin_key"], body=body, method=method)
+        status, _, answer = http(
+            f"{self.base_url}/admin{path}", key=self.credentials["admin_key"], body=body, method=method
+        )
         assert 200 <= status < 300, answer
         return answer
 
-    def new_key(self, *, organization: Mapping[str, Any] | None = None, user: Mapping[str, Any] | None = None, **key: Any) -> NewKey:
+    def new_key(
+        self, *, organization: Mapping[str, Any] | None = None, user: Mapping[str, Any] | None = None, **key: Any
+    ) -> NewKey:
         """An organization, user and key of their own, with limits as given."""
         name = f"org {time.monotonic_ns()}"
         org = self.admin("/organizations", {"name": name, "monthly_budget_usd": None} | dict(organization or {}))
@@ -176,7 +187,9 @@ class SimulatorProcess:
     def __init__(self, directory: Path, *options: str) -> None:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        self.process = Process(["simulate", "--port", str(self.port), *options], {}, directory, directory / "simulator.log")
+        self.process = Process(
+            ["simulate", "--port", str(self.port), *options], {}, directory, directory / "simulator.log"
+        )
 
     def start(self) -> None:
         self.process.start()

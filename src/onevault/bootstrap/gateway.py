@@ -98,7 +98,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
     observer = CallObserver(metrics)
     in_flight = InFlight(settings.gateway.calls_in_flight_max)
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(open_stores(settings))
+        stores = await stack.enter_async_context(open_stores(settings, clock))
         simulator = await _simulator(settings, stack)
         transport = LeanTransport(TransportSettings())
         stack.push_async_callback(transport.close)

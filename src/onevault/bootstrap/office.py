@@ -23,7 +23,7 @@ async def open_office(config: Path | None) -> AsyncGenerator[Office]:
     try:
         async with open_vault(settings.gateway.data_dir) as vault:
             yield office_of(
-                VaultDirectory(vault),
+                VaultDirectory(vault, SystemClock()),
                 clock=SystemClock(),
                 ids=new_id,
                 random_bytes=secrets.token_bytes,

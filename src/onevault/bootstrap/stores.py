@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from onevault.config.schema import Settings
+from onevault.core.ports import Clock
 from onevault.stores.journal.lock import locked
 from onevault.stores.journal.writer import JournalWriter
 from onevault.stores.memory.ledger import MemoryLedger
@@ -20,7 +20,7 @@ from onevault.stores.recovery import recover
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import VaultUnusable, open_vault
 from onevault.stores.sql.loader import Loader
-from onevault.stores.sql.requests import SqlRequests
+from onevault.stores.sql.requests import VaultRequests
 
 _log = structlog.get_logger("onevault.stores")
 _LAST_FLUSH_S = 10.0
@@ -33,11 +33,11 @@ class Stores:
     journal: JournalWriter
     loader: Loader
     directory: VaultDirectory
-    requests: SqlRequests
+    requests: VaultRequests
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncGenerator[Stores]:
+async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores]:
     """The stores, recovered and loading. Raises Fault CONFLICT where another process has the directory, OSError where the
     vault cannot be opened. Leaving writes the journal out and loads what is left of it."""
     directory = settings.gateway.data_dir
@@ -49,7 +49,7 @@ async def open_stores(settings: Settings) -> AsyncGenerator[Stores]:
                 ledger, rates = MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
                 journal = JournalWriter(journals, durability=settings.gateway.durability)
                 loader = Loader(vault, journals)
-                now_ns = time.time_ns()
+                now_ns = clock.wall_ns()
                 recovery = await recover(
                     ledger=ledger,
                     rates=rates,
@@ -62,7 +62,9 @@ async def open_stores(settings: Settings) -> AsyncGenerator[Stores]:
                 _log.info("money recovered", report=recovery)
                 loading = asyncio.create_task(loader.run())
                 try:
-                    yield Stores(ledger, rates, journal, loader, VaultDirectory(vault), SqlRequests(vault, loader))
+                    yield Stores(
+                        ledger, rates, journal, loader, VaultDirectory(vault, clock), VaultRequests(vault, loader)
+                    )
                 finally:
                     loading.cancel()
                     await asyncio.wait((loading,))

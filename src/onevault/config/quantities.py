@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Final
 
 from onevault.core.money import NANOS_PER_USD, Nanos, nanos_from_usd
@@ -25,6 +26,8 @@ SECONDS_EXPECTED: Final = 'seconds as a number, or with a unit: "30s", "500ms", 
 SIZE_EXPECTED: Final = 'bytes as a number, or with a unit: "32MiB", "64KiB", "10MB"'
 RATE_EXPECTED: Final = 'a whole number per minute, or with a unit: "1000/min", "20/s"'
 FLAG_EXPECTED: Final = "true or false"
+PRICE_EXPECTED: Final = "US dollars per million tokens: 0 to 1000000, nine decimals at most"
+USD_PER_MILLION_MAX: Final = 1_000_000
 USD_EXPECTED: Final = "an amount of US dollars: 100.00"
 
 
@@ -126,17 +129,22 @@ def usd(written: object) -> Nanos:
 
 def usd_per_million(written: object) -> int:
     """A price in dollars per million tokens as nanos per million tokens; refused where that is not a whole number."""
+    refusal = Refused(f"{_shown(written)} is not a price", PRICE_EXPECTED)
     if isinstance(written, bool) or not isinstance(written, int | float | str):
-        raise Refused(f"{_shown(written)} is not a price", "US dollars per million tokens: 0.15")
+        raise refusal
     try:
-        nanos = Decimal(str(written).strip().lstrip("$")) * NANOS_PER_USD
+        usd = Decimal(str(written).strip().lstrip("$"))
     except InvalidOperation:
-        raise Refused(f"{_shown(written)} is not a price", "US dollars per million tokens: 0.15") from None
-    if not nanos.is_finite() or not 0 <= nanos <= 1_000_000 * NANOS_PER_USD or nanos != nanos.to_integral_value():
-        raise Refused(
-            f"{_shown(written)} is not a price", "US dollars per million tokens: 0 to 1000000, nine decimals at most"
-        )
-    return int(nanos)
+        raise refusal from None
+    if not usd.is_finite() or not 0 <= usd <= USD_PER_MILLION_MAX:
+        raise refusal
+    digits, exponent = usd.as_tuple().digits, int(usd.as_tuple().exponent)
+    if exponent < -40 or len(digits) > 60:
+        raise refusal
+    nanos = Fraction(usd) * NANOS_PER_USD
+    if nanos.denominator != 1:
+        raise refusal
+    return nanos.numerator
 
 
 def text(written: object) -> str:

@@ -64,7 +64,7 @@ class Rates(Protocol):
         """Gives back the concurrency. A second call does nothing."""
 
     async def reset(self, reset: QuotaReset) -> None:
-        """Sets a scope's counted requests of the running day and month back to nothing; the minute and the calls in flight stay."""
+        """Sets a scope's attempts of the running day and month back to none. What runs, and the last minute, stay."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

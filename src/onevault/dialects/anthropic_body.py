@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from onevault.dialects.extensions import ExtendedBody
-from onevault.dialects.json_body import invalid
+from onevault.dialects.json_body import ABSENT, invalid
 
 Count = Annotated[int, Meta(ge=1, le=2**31)]
 Share = Annotated[float, Meta(ge=0)]
@@ -30,7 +30,7 @@ class Source(msgspec.Struct, frozen=True):
     data: str | None = None
     url: str | None = None
     file_id: str | None = None
-    content: Raw | None = None
+    content: Raw = ABSENT
 
 
 class CitationsConfig(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class InnerBlock(msgspec.Struct, frozen=True):
     source: Source | None = None
     title: str | None = None
     context: str | None = None
-    citations: Raw | None = None
+    citations: Raw = ABSENT
     cache_control: CacheControl | None = None
 
 
@@ -57,15 +57,15 @@ class Block(msgspec.Struct, frozen=True):
     source: Source | None = None
     title: str | None = None
     context: str | None = None
-    citations: Raw | None = None
+    citations: Raw = ABSENT
     thinking: str | None = None
     signature: str | None = None
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: Raw | None = None
+    input: Raw = ABSENT
     tool_use_id: str | None = None
-    content: Raw | None = None
+    content: Raw = ABSENT
     is_error: bool | None = None
     cache_control: CacheControl | None = None
 
@@ -87,7 +87,7 @@ class ToolIn(msgspec.Struct, frozen=True):
     name: str | None = None
     type: str | None = None
     description: str | None = None
-    input_schema: Raw | None = None
+    input_schema: Raw = ABSENT
     strict: bool | None = None
     cache_control: CacheControl | None = None
 
@@ -106,7 +106,7 @@ class ThinkingIn(msgspec.Struct, frozen=True):
 
 class FormatIn(msgspec.Struct, frozen=True):
     type: str
-    schema: Raw | None = None
+    schema: Raw = ABSENT
 
 
 class OutputConfig(msgspec.Struct, frozen=True):
@@ -151,14 +151,17 @@ _NEEDED = {
 }
 
 
+_MISSING = (None, ABSENT)
+
+
 def check_blocks(messages: list[MessageIn]) -> None:
     """What the types alone cannot say. Raises Fault INVALID_REQUEST."""
     for i, message in enumerate(messages):
         content = message.content
-        if content.__class__ is list:
+        if isinstance(content, list):
             for j, block in enumerate(content):
-                for needed in _NEEDED.get(block.type, ()):  # type: ignore[union-attr]
-                    if getattr(block, needed) is None:
+                for needed in _NEEDED.get(block.type, ()):
+                    if getattr(block, needed) in _MISSING:
                         raise invalid(f"messages[{i}].content[{j}].{needed}", "is missing")
 
 
@@ -167,7 +170,7 @@ def check_rest(body: CountTokensBody) -> None:
     for i, tool in enumerate(body.tools or ()):
         if tool.type in (None, "custom"):
             for needed in ("name", "input_schema"):
-                if getattr(tool, needed) is None:
+                if getattr(tool, needed) in _MISSING:
                     raise invalid(f"tools[{i}].{needed}", "is missing")
     if isinstance(body.system, list):
         for i, block in enumerate(body.system):

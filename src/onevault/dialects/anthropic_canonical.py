@@ -38,15 +38,20 @@ from onevault.dialects.anthropic_body import (
     ToolIn,
 )
 from onevault.dialects.extensions import EXTENSION_NAMES
-from onevault.dialects.json_body import decoded, fields_of, invalid, unsupported
+from onevault.dialects.json_body import decoded, fields_of, invalid, present, unsupported
 
 _CARRIED = frozenset(MessagesBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
 _MEANINGFUL = frozenset({"container", "mcp_servers", "context_management"})
 """Fields that change what the answer is; every other unknown field only tunes."""
 
-_INNER_BLOCKS = msgspec.json.Decoder(list[InnerBlock])
+_INNER_BLOCKS: msgspec.json.Decoder[list[InnerBlock]] = msgspec.json.Decoder(list[InnerBlock])
 _STRING = msgspec.json.Decoder(str)
 _CITATIONS = msgspec.json.Decoder(CitationsConfig)
+_MODES = {
+    "auto": ToolChoice(mode="auto"),
+    "none": ToolChoice(mode="none"),
+    "any": ToolChoice(mode="required"),
+}
 _NOT_THERE = "cannot be said to the provider that was chosen"
 
 
@@ -115,7 +120,7 @@ def _messages(message: MessageIn, path: str) -> list[Message]:
 def _part(block: Block, path: str) -> Part:
     kind, cache = block.type, _mark(block.cache_control)
     if kind == "text":
-        citations = None if block.citations is None or bytes(block.citations) in (b"null", b"[]") else block.citations
+        citations = None if bytes(block.citations) in (b"", b"null", b"[]") else block.citations
         return Text(text=block.text or "", cache=cache, citations=citations)
     if kind == "image" and block.source is not None:
         return _image(block.source, cache, path)
@@ -125,7 +130,7 @@ def _part(block: Block, path: str) -> Part:
         return Thinking(text=block.thinking or "", signature=block.signature)
     if kind == "redacted_thinking":
         return RedactedThinking(data=block.data or "")
-    if kind == "tool_use" and block.input is not None:
+    if kind == "tool_use":
         return ToolCall(id=block.id or "", name=block.name or "", arguments=bytes(block.input).decode(), cache=cache)
     if kind == "tool_result":
         return ToolResult(
@@ -137,13 +142,14 @@ def _part(block: Block, path: str) -> Part:
     raise unsupported(f"{path}.type", _NOT_THERE)
 
 
-def _result_parts(content: Raw | None, path: str) -> tuple[Text | Image | File, ...]:
-    if content is None or bytes(content) == b"null":
+def _result_parts(content: Raw, path: str) -> tuple[Text | Image | File, ...]:
+    if present(content) is None:
         return ()
-    if content[:1] == b'"':
-        return (Text(text=_STRING.decode(content)),)
+    if bytes(content).startswith(b'"'):
+        return (Text(text=decoded(_STRING, bytes(content), at=path)),)
+    inner: list[InnerBlock] = decoded(_INNER_BLOCKS, bytes(content), at=path)
     parts: list[Text | Image | File] = []
-    for k, block in enumerate(decoded(_INNER_BLOCKS, bytes(content))):
+    for k, block in enumerate(inner):
         here, cache = f"{path}[{k}]", _mark(block.cache_control)
         if block.type == "text":
             parts.append(Text(text=block.text or "", cache=cache))
@@ -172,11 +178,13 @@ def _document(block: Block | InnerBlock, source: Source, cache: CacheMark | None
         text = source.data
     elif source.type == "url" and source.url is not None:
         url = source.url
-    elif source.type == "content" and source.content is not None:
+    elif source.type == "content":
         text = _text_of(source.content, f"{path}.source.content")
     else:
         raise unsupported(f"{path}.source", "is known to one provider only; send the document itself")
-    cited = block.citations is not None and _CITATIONS.decode(block.citations).enabled is True
+    citations = None
+    if present(block.citations) is not None:
+        citations = decoded(_CITATIONS, bytes(block.citations), at=f"{path}.citations")
     return File(
         url=url,
         data=data,
@@ -184,7 +192,7 @@ def _document(block: Block | InnerBlock, source: Source, cache: CacheMark | None
         media_type=source.media_type,
         name=block.title,
         context=block.context,
-        citations_enabled=cited,
+        citations_enabled=citations is not None and citations.enabled is True,
         cache=cache,
     )
 
@@ -207,7 +215,7 @@ def _tool(tool: ToolIn, path: str) -> Tool:
     return Tool(
         name=tool.name or "",
         description=tool.description,
-        parameters=tool.input_schema,
+        parameters=present(tool.input_schema),
         strict=tool.strict,
         cache=_mark(tool.cache_control),
     )
@@ -216,10 +224,9 @@ def _tool(tool: ToolIn, path: str) -> Tool:
 def _tool_choice(choice: ToolChoiceIn | None) -> ToolChoice | None:
     if choice is None:
         return None
-    if choice.type == "auto" or choice.type == "none":
-        return ToolChoice(mode=choice.type)
-    if choice.type == "any":
-        return ToolChoice(mode="required")
+    mode = _MODES.get(choice.type)
+    if mode is not None:
+        return mode
     if choice.type == "tool" and choice.name is not None:
         return ToolChoice(mode="tool", name=choice.name)
     raise invalid("tool_choice", "must be auto, any, none, or tool with a name")
@@ -231,7 +238,7 @@ def _response_format(parsed: CountTokensBody) -> ResponseFormat | None:
         asked = parsed.output_config.format
     if asked is None:
         return None
-    if asked.type != "json_schema" or asked.schema is None:
+    if asked.type != "json_schema" or present(asked.schema) is None:
         raise unsupported("output_config.format.type", _NOT_THERE)
     # Anthropic keeps to the schema without being asked to be strict.
     return ResponseFormat(mode="schema", schema=asked.schema, strict=True)

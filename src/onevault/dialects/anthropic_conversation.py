@@ -49,9 +49,7 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
         if message.name is not None:
             dropped["messages.name"] = None
         blocks = [
-            block
-            for j, part in enumerate(message.parts)
-            for block in _blocks(part, f"{path}.content[{j}]", dropped)
+            block for j, part in enumerate(message.parts) for block in _blocks(part, f"{path}.content[{j}]", dropped)
         ]
         if message.role in (Role.SYSTEM, Role.DEVELOPER):
             system += blocks

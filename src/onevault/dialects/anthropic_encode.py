@@ -82,7 +82,9 @@ def _refuse(request: ChatRequest) -> None:
     if any(not stop.strip() for stop in request.stop):
         raise unsupported("stop", "may not be white space alone at the provider that was chosen")
     if request.response_format is not None and request.response_format.mode == "json":
-        raise unsupported("response_format.type", "json_object is not known to the provider that was chosen; use json_schema")
+        raise unsupported(
+            "response_format.type", "json_object is not known to the provider that was chosen; use json_schema"
+        )
 
 
 def _tool(tool: Tool | Opaque, index: int) -> _Json:

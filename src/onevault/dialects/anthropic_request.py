@@ -124,7 +124,7 @@ def _size(parsed: CountTokensBody, body: bytes) -> InputSize:
             for block in message.content:
                 if block.source is not None:
                     _add(block.type, block.source, media)
-                elif block.type == "tool_result" and block.content is not None and block.content[:1] == b"[":
+                elif block.type == "tool_result" and bytes(block.content).startswith(b"["):
                     _add_inner(block.content, media)
     return mixed_size(len(body), media, tools=tools)
 

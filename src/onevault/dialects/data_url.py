@@ -14,7 +14,7 @@ class DataUrl(NamedTuple):
 
 def split_data_url(url: str) -> DataUrl | None:
     """The media type (lower case, without parameters) and the base64 of a data URL; None if it is no such URL."""
-    if not url[:5].lower() == "data:":
+    if url[:5].lower() != "data:":
         return None
     head, comma, data = url[5:].partition(",")
     kind, *parameters = head.split(";")

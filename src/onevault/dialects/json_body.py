@@ -15,6 +15,9 @@ from onevault.core.faults import Fault, FaultKind
 
 _T = TypeVar("_T")
 
+ABSENT = msgspec.Raw()
+"""The default of a field that is kept as it came (`Raw` cannot be in a union with None)."""
+
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"field `(?P<name>[^`]{1,200})`")
 _PATH_LENGTH_MAX = 200
@@ -23,27 +26,35 @@ fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 """An object's fields as the bytes they came in, in their order."""
 
 
-def decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
-    """A body as the decoder's type. Raises Fault INVALID_REQUEST, with the path of the field at fault where there is one."""
+def present(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """A field that is kept as it came, if it was given and is not null."""
+    return raw if raw and bytes(raw) != b"null" else None
+
+
+def decoded(decoder: msgspec.json.Decoder[_T], body: bytes, *, at: str = "") -> _T:
+    """JSON as the decoder's type. Raises Fault INVALID_REQUEST, with the path of the field at fault where there is one.
+
+    `at` is the path of `body` itself, where it is a part of a request that was read before.
+    """
     try:
         body.decode()  # skipped values are not looked at by the decoder, yet they are passed on
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _wrong_field(str(error)) from None
+        raise _wrong_field(str(error), at) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Fault(FaultKind.INVALID_REQUEST, "The body is not valid JSON.") from None
     except RecursionError:
         raise Fault(FaultKind.INVALID_REQUEST, "The body is nested too deeply.") from None
 
 
-def _wrong_field(message: str) -> Fault:
+def _wrong_field(message: str, at: str) -> Fault:
     found = _AT.match(message)
     what = found["what"] if found else message
     path = (found["path"] or "$") if found else "$"
     named = _FIELD.search(what)
     if named:
         path = f"{path}.{named['name']}"
-    param = path.removeprefix("$").removeprefix(".")[:_PATH_LENGTH_MAX]
+    param = (at + path.removeprefix("$")).removeprefix(".")[:_PATH_LENGTH_MAX]
     if what.startswith("Object missing required field"):
         return invalid(param, "is missing")
     if what.startswith("Object contains unknown field"):

@@ -28,6 +28,7 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.operations import Dialect
+from onevault.dialects.json_body import ABSENT, present
 from onevault.dialects.openai_chat_passing import DONE, STOP_REASONS
 from onevault.dialects.openai_faults import fault_in_stream
 from onevault.dialects.openai_usage import OpenAIUsage, usage_of
@@ -71,7 +72,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
-    logprobs: Raw | None = None
+    logprobs: Raw = ABSENT
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -182,7 +183,7 @@ class AnswerReader:
             delta = choice.delta or choice.message
             if delta is not None:
                 self._read_delta(delta, state, events)
-            if choice.logprobs is not None and choice.logprobs != b"null":
+            if present(choice.logprobs) is not None:
                 events.append(LogprobsAdded(choice.logprobs, choice.index))
             if choice.finish_reason:
                 if choice.finish_reason in _FAILED:
@@ -207,8 +208,9 @@ class AnswerReader:
         if delta.refusal:
             state.refused = True
             events.append(RefusalAdded(delta.refusal, state.part_of("refusal"), state.index))
-        for raw in delta.annotations or ():
-            events.append(CitationAdded(Dialect.OPENAI_CHAT, raw, state.part_of("text"), state.index))
+        if delta.annotations:
+            part = state.part_of("text")
+            events += [CitationAdded(Dialect.OPENAI_CHAT, raw, part, state.index) for raw in delta.annotations]
         for call in delta.tool_calls or ():
             self._read_call(call, state, events)
         if delta.function_call is not None or delta.audio is not None:
@@ -288,15 +290,11 @@ class CanonicalStream:
             return events
         for frame in self._cutter.feed(data):
             self._read(frame, events)
-            if self._done:
-                break
         return events
 
     def close(self) -> list[Event]:
         events: list[Event] = []
         rest = self._cutter.close()
-        if self._done:
-            return events
         if rest.strip():
             self._read(rest, events)
         if not self._done:
@@ -304,6 +302,8 @@ class CanonicalStream:
         return events
 
     def _read(self, frame: bytes, events: list[Event]) -> None:
+        if self._done:
+            return  # what follows the end is nothing
         data = frame_data(frame)
         if data is None:
             return

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from onevault.dialects.extensions import ExtendedBody
-from onevault.dialects.json_body import invalid
+from onevault.dialects.json_body import ABSENT, invalid
 
 Count = Annotated[int, Meta(ge=1, le=2**31)]
 Share = Annotated[float, Meta(ge=0)]
@@ -86,7 +86,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
     reasoning_content: str | None = None
     thinking_blocks: list[ThinkingBlockIn] | None = None
     function_call: CalledFunction | None = None
-    audio: Raw | None = None
+    audio: Raw = ABSENT
     is_error: bool | None = None
     cache_control: CacheControl | None = None
 
@@ -94,7 +94,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
 class FunctionIn(msgspec.Struct, frozen=True):
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = ABSENT
     strict: bool | None = None
     cache_control: CacheControl | None = None
 
@@ -117,7 +117,7 @@ class NamedChoice(msgspec.Struct, frozen=True):
 class JsonSchemaIn(msgspec.Struct, frozen=True):
     name: str
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = ABSENT
     strict: bool | None = None
 
 
@@ -168,9 +168,9 @@ def check_parts(messages: list[ChatMessage]) -> None:
     """What the types alone cannot say. Raises Fault INVALID_REQUEST."""
     for i, message in enumerate(messages):
         content = message.content
-        if content.__class__ is list:
-            for j, part in enumerate(content):  # type: ignore[arg-type]
-                needed = _NEEDED.get(part.type)  # type: ignore[union-attr]
+        if isinstance(content, list):
+            for j, part in enumerate(content):
+                needed = _NEEDED.get(part.type)
                 if needed is not None and getattr(part, needed) is None:
                     raise invalid(f"messages[{i}].content[{j}].{needed}", "is missing")
         elif content is None and message.role != "assistant" and message.role != "function":

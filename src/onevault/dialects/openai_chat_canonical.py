@@ -26,7 +26,7 @@ from onevault.core.chat import (
 )
 from onevault.dialects.data_url import split_data_url
 from onevault.dialects.extensions import EXTENSION_NAMES
-from onevault.dialects.json_body import fields_of, unsupported
+from onevault.dialects.json_body import fields_of, present, unsupported
 from onevault.dialects.openai_chat_body import (
     CacheBreakpoint,
     CacheControl,
@@ -44,6 +44,11 @@ _MEANINGFUL = frozenset({"audio", "functions", "function_call", "web_search_opti
 """Fields that change what the answer is; every other unknown field only tunes."""
 
 _NULL = b"null"
+_MODES = {
+    "auto": ToolChoice(mode="auto"),
+    "none": ToolChoice(mode="none"),
+    "required": ToolChoice(mode="required"),
+}
 
 
 def canonical_of(parsed: ChatBody, body: bytes) -> ChatRequest:
@@ -92,7 +97,7 @@ def canonical_of(parsed: ChatBody, body: bytes) -> ChatRequest:
 def _message(message: ChatMessage, path: str) -> Message:
     if message.function_call is not None or message.role == "function":
         raise unsupported(f"{path}.role", "is of the older functions interface; use tools")
-    if message.audio is not None and bytes(message.audio) != _NULL:
+    if present(message.audio) is not None:
         raise unsupported(f"{path}.audio", "cannot be said to the provider that was chosen")
     parts: list[Part] = list(_thinking(message))
     content = message.content
@@ -195,7 +200,7 @@ def _tool(tool: ToolIn, path: str) -> Tool:
     return Tool(
         name=function.name,
         description=function.description,
-        parameters=None if function.parameters is None or bytes(function.parameters) == _NULL else function.parameters,
+        parameters=present(function.parameters),
         strict=function.strict,
         cache=_mark(tool.cache_control or function.cache_control),
     )
@@ -205,8 +210,9 @@ def _tool_choice(choice: str | NamedChoice | None) -> ToolChoice | None:
     if choice is None:
         return None
     if isinstance(choice, str):
-        if choice == "auto" or choice == "none" or choice == "required":
-            return ToolChoice(mode=choice)
+        mode = _MODES.get(choice)
+        if mode is not None:
+            return mode
     elif choice.type == "function" and choice.function is not None:
         return ToolChoice(mode="tool", name=choice.function.name)
     raise unsupported("tool_choice", "cannot be said to the provider that was chosen")
@@ -225,7 +231,7 @@ def _response_format(asked: ResponseFormatIn | None) -> ResponseFormat | None:
             mode="schema",
             name=schema.name,
             description=schema.description,
-            schema=schema.schema,
+            schema=present(schema.schema),
             strict=schema.strict,
         )
     raise unsupported("response_format.type", "cannot be said to the provider that was chosen")

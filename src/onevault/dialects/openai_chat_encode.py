@@ -34,7 +34,7 @@ from onevault.core.chat import (
 )
 from onevault.core.codec import WireRequest
 from onevault.dialects.data_url import data_url
-from onevault.dialects.json_body import unsupported
+from onevault.dialects.json_body import invalid, unsupported
 from onevault.dialects.openai_chat_request import CHAT_PATH
 
 _STOP_SEQUENCES_MAX = 4
@@ -91,9 +91,8 @@ def _messages(request: ChatRequest, dropped: dict[str, None]) -> list[_Json]:
     shown: list[_Json] = []
     for i, message in enumerate(request.messages):
         if message.role is Role.TOOL:
-            for part in message.parts:
-                if isinstance(part, ToolResult):
-                    messages.append(_tool_message(part, shown, dropped))
+            results = [part for part in message.parts if isinstance(part, ToolResult)]
+            messages += [_tool_message(result, shown, dropped) for result in results]
             continue
         if shown:
             messages.append({"role": "user", "content": shown})
@@ -205,7 +204,10 @@ def _file(part: File, path: str, dropped: dict[str, None]) -> _Json:
     if part.data is None:
         raise unsupported(path, "names a document by URL or id, and this provider takes the document itself only")
     if part.media_type is not None and part.media_type.startswith("text/"):
-        text = base64.b64decode(part.data).decode(errors="replace")
+        try:
+            text = base64.b64decode(part.data, validate=True).decode()
+        except ValueError:
+            raise invalid(path, "must be base64 of text in UTF-8") from None
         return {"type": "text", "text": f"{named}\n\n{text}" if named else text}
     if part.context is not None:
         dropped["context"] = None

@@ -78,10 +78,7 @@ def _text_bytes(text: str | None) -> int:
 
 def _output_bytes(seen: SeenContent) -> int:
     content = seen.content
-    if content.__class__ is list:
-        counted = len(msgspec.json.encode(content))
-    else:
-        counted = _text_bytes(content)  # type: ignore[arg-type]
+    counted = len(msgspec.json.encode(content)) if isinstance(content, list) else _text_bytes(content)
     if seen.reasoning_content or seen.reasoning or seen.refusal:
         counted += _text_bytes(seen.reasoning_content or seen.reasoning) + _text_bytes(seen.refusal)
     if seen.tool_calls:
@@ -118,15 +115,11 @@ class PassingStream:
             return events
         for frame in self._cutter.feed(data):
             self._read(frame, events)
-            if self._done:
-                break
         return events
 
     def close(self) -> list[Event]:
         events: list[Event] = []
         rest = self._cutter.close()
-        if self._done:
-            return events
         if rest.strip():
             self._read(rest, events)
         if not self._done:
@@ -136,6 +129,8 @@ class PassingStream:
         return events
 
     def _read(self, frame: bytes, events: list[Event]) -> None:
+        if self._done:
+            return  # what follows the end is nothing
         data = frame_data(frame)
         if data is None:
             events.append(Passed(frame))

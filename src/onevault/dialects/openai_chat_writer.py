@@ -88,7 +88,7 @@ class OpenAIChatWriter:
         out: list[bytes] = []
         for event in events:
             if event.__class__ is Passed:
-                out.append(event.raw)  # type: ignore[union-attr]
+                out.append(event.raw)
             else:
                 self._write(event, out)
         return out[0] if len(out) == 1 else b"".join(out)

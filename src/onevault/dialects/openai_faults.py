@@ -76,7 +76,11 @@ def openai_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         kind = FaultKind.PROVIDER_ERROR if status in _CALLERS_OWN - {413} else kind_of_status(status)
         return provider_fault(kind, status=status, headers=headers, body=body)
     return provider_fault(
-        _kind(error, status), status=status, headers=headers, body=body, param=error.get("param"),
+        _kind(error, status),
+        status=status,
+        headers=headers,
+        body=body,
+        param=error.get("param"),
     )
 
 
@@ -118,7 +122,7 @@ def _kind(error: dict[str, Any], status: int) -> FaultKind:
     return kind_of_status(status)
 
 
-def openai_error_body(fault: Fault, *, request_id: str) -> bytes:  # noqa: ARG001 - the dialect has no place for it
+def openai_error_body(fault: Fault, *, request_id: str) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}`; the code is the gateway's own."""
     return msgspec.json.encode(
         {

@@ -216,7 +216,7 @@ def ask_of(request: MessagesRequest, prompt: Prompt) -> Ask:
     choice = request.tool_choice
     if choice is not None:
         wanted: dict[Any, bool | str] = {"any": True, "none": False, "tool": str(choice.get("name"))}
-        ask.must_call = wanted.get(choice.get("type"))
+        ask.must_call = wanted.get(str(choice.get("type")))
         ask.parallel = choice.get("disable_parallel_tool_use") is not True
     structured = (request.output_config or {}).get("format") or request.output_format
     if isinstance(structured, dict):

@@ -9,7 +9,7 @@ import msgspec
 from onevault.simulator.ask import Answer, Ask, Choice, Tool, ToolCall
 from onevault.simulator.behaviour import Behaviour
 from onevault.simulator.schema import instance
-from onevault.simulator.tokens import Ring, cut_to, tokens_of
+from onevault.simulator.tokens import OUTPUT_TOKENS_MAX, Ring, cut_to, tokens_of
 
 REFUSAL: Final = "I'm sorry, but I can't help with that."
 _DEFAULT_THINKING_TOKENS: Final = 8
@@ -63,7 +63,7 @@ def _text(ask: Ask, behaviour: Behaviour, ring: Ring, place: tuple[int, int | No
     elif ask.json_object:
         text = msgspec.json.encode({"answer": ring.text(start, behaviour.output_tokens)}).decode()
     else:
-        wanted = behaviour.output_tokens
+        wanted = min(behaviour.output_tokens, OUTPUT_TOKENS_MAX // ask.choices)
         text = ring.text(start, wanted if limit is None else min(wanted, limit))
         return _stopped(Choice(text, finish="length" if limit is not None and limit < wanted else "stop"), ask.stop)
     cut = text if limit is None else cut_to(text, limit)

@@ -201,20 +201,20 @@ class Connection(asyncio.Protocol):
         """Answers before the body came, reads on for a moment so that the answer arrives, then closes."""
         provider, request = self._provider, self._request
         try:
-            status = provider.header_behaviour(request).early_error
+            behaviour = provider.header_behaviour(request)
         except Refused:
             return  # answered when the whole request is there
-        if status:
-            self._refuse(Refused(fault_for(status)))
+        if behaviour.early_error:
+            self._refuse(Refused(fault_for(behaviour.early_error)), behaviour)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refused, behaviour: Settings | None = None) -> None:
         provider, request = self._provider, self._request
         if self._discarding or self._call is not None:
             self.close()
             return
         self._discarding = True
         call = provider.begin(request, self._number)
-        reply = provider.refusal(refused, request.dialect, provider.settings)
+        reply = provider.refusal(refused, request.dialect, behaviour or provider.settings)
         call.status = reply.status
         self._transport.write(head_of(reply, keep_alive=False, length=len(reply.body)) + reply.body)
         provider.log.end(call, "error")

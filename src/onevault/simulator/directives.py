@@ -9,9 +9,12 @@ from typing import Any, Final, TypeVar
 
 from onevault.simulator.behaviour import FINISHES, GARBAGE, MALFORMED, Behaviour
 from onevault.simulator.faults import CATALOGUE
+from onevault.simulator.tokens import OUTPUT_TOKENS_MAX
 
 OPENING: Final = "[[simulate:"
-OUTPUT_TOKENS_MAX: Final = 1_000_000
+_HEADER_BYTES_MAX: Final = 16 << 20
+_INTERIM_MAX: Final = 1000
+_TOOLS_MAX: Final = 128
 _BLOCK: Final = re.compile(r"\[\[simulate:((?:\"[^\"]*\"|[^\]\"]|\](?!\]))*)\]\]")
 _ITEM: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*(?:=\s*(\"[^\"]*\"|[^;]*))?\s*(?:;|$)")
 
@@ -45,8 +48,17 @@ def _count(text: str) -> int:
     return int(_number(str(int(text))))
 
 
-def _tokens(text: str) -> int:
-    return min(_count(text), OUTPUT_TOKENS_MAX)
+def _at_most(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = _count(text)
+        if value > most:
+            raise ValueError
+        return value
+
+    return parse
+
+
+_tokens: Final = _at_most(OUTPUT_TOKENS_MAX)
 
 
 def _rate(text: str) -> float:
@@ -91,7 +103,7 @@ _ROWS: Final = (
          "waits between the head and the first event of a stream; added to the wait of a whole answer"),
     _row("pace", "tokens_per_s", _number, "events per second",
          "sends a stream's events at this pace; a whole answer takes as long as its tokens would"),
-    _row("output_tokens", "output_tokens", _tokens, "tokens",
+    _row("output_tokens", "output_tokens", _tokens, "tokens, at most 100000",
          "length of generated text, unless the request's own limit is lower"),
     _row("reasoning_tokens", "reasoning_tokens", _tokens, "tokens",
          "tokens thought before the text: counted in OpenAI's usage, shown as a thinking block in Anthropic's "
@@ -102,7 +114,7 @@ _ROWS: Final = (
     _row("cached_tokens", "cached_tokens", _count, "tokens",
          "so many of the input tokens are reported as read from the cache"),
     _row("tool", "tool", str, "tool name", "calls this tool"),
-    _row("tools", "tools", _count, "number", "number of parallel tool calls; 0 for none"),
+    _row("tools", "tools", _at_most(_TOOLS_MAX), "number", "number of parallel tool calls; 0 for none"),
     _row("echo", "echo", _flag, "flag", "answers with the last user text, directives removed", "true"),
     _row("text", "text", str, "text",
          "answers with exactly this text; put it in double quotes if it has `;` or `]]` in it"),
@@ -141,8 +153,8 @@ _ROWS: Final = (
          "sends status line and headers at this pace"),
     _row("garbage", "garbage", _one_of(*GARBAGE), _either(GARBAGE),
          "sends bytes after the end of the answer: noise, or a second answer nobody asked for", "bytes"),
-    _row("interim", "interim", _count, "number", "sends so many `103 Early Hints` before the answer", "1"),
-    _row("header_bytes", "header_bytes", _count, "bytes", "adds a header of this size to the answer"),
+    _row("interim", "interim", _at_most(_INTERIM_MAX), "number", "sends so many `103 Early Hints` before the answer", "1"),
+    _row("header_bytes", "header_bytes", _at_most(_HEADER_BYTES_MAX), "bytes", "adds a header of this size to the answer"),
     _row("idle_close_ms", "idle_close_ms", _number, "milliseconds",
          "closes the connection so long after the answer, without having announced it", "0"),
 )  # fmt: skip

@@ -110,10 +110,8 @@ def _logprobs(request: ChatRequest, choice: Choice) -> dict[str, Any] | None:
     if not request.logprobs:
         return None
     top = request.top_logprobs or 0
-    return {
-        "content": [_logprob(piece, top) for piece in pieces_of(choice.text)] if choice.text else None,
-        "refusal": [_logprob(piece, top) for piece in pieces_of(choice.refusal)] if choice.refusal else None,
-    }
+    rows = [msgspec.Raw(_encode(_logprob(piece, top))) for piece in pieces_of(choice.text or choice.refusal)]
+    return {"content": rows if choice.text else None, "refusal": rows if choice.refusal else None}
 
 
 def _logprob(piece: str, top: int) -> dict[str, Any]:

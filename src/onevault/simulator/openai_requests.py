@@ -14,11 +14,22 @@ from onevault.simulator.tokens import MEDIA_TOKENS, tokens_of, tokens_of_json
 Parts = str | list[dict[str, Any]] | None
 
 
+class CalledFunction(msgspec.Struct):
+    name: str = ""
+    arguments: str = ""
+
+
+class EarlierCall(msgspec.Struct):
+    id: str | None = None
+    type: str | None = None
+    function: CalledFunction | None = None
+
+
 class Message(msgspec.Struct):
     role: Literal["system", "assistant", "user", "function", "tool", "developer"]
     content: Parts = None
     name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[EarlierCall] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
 
@@ -181,7 +192,7 @@ def ask_of(request: ChatRequest) -> Ask:
             for part in message.content or ():
                 tokens += tokens_of(str(part["text"])) if "text" in part else MEDIA_TOKENS
         for call in message.tool_calls or ():
-            tokens += tokens_of(str(call.get("function", {}).get("arguments", "")))
+            tokens += tokens_of(call.function.arguments) if call.function else 0
         if message.role == "user":
             user_text = text_of(message.content)
     if request.tools:

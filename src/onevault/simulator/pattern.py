@@ -10,6 +10,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
 _REPEATS_MAX: Final = 3
+_TEXT_MAX: Final = 10_000
 _ALPHABET: Final = string.ascii_lowercase + string.digits + string.ascii_uppercase + " -_."
 _CLASSES: Final = {
     op.CATEGORY_DIGIT: string.digits,
@@ -51,7 +52,12 @@ def _part(kind: Any, value: Any, choose: random.Random, groups: dict[int, str]) 
     if kind in (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT):
         least, most, inner = value
         times = choose.randint(least, max(least, min(int(most), least + _REPEATS_MAX)))
-        return "".join(_text(inner, choose, groups) for _ in range(times))
+        made = ""
+        for _ in range(times):
+            made += _text(inner, choose, groups)
+            if len(made) > _TEXT_MAX:
+                raise re.error("too long")
+        return made
     if kind is op.GROUPREF:
         return groups[value]
     if kind is op.ATOMIC_GROUP:

@@ -86,10 +86,10 @@ class Provider:
     def header_behaviour(self, request: Request) -> Settings:
         """The settings, overridden by `x-simulate`. Raises Refused."""
         asked = request.headers.get(b"x-simulate")
-        if asked is None:
+        if asked is None or not self.settings.directives:
             return self.settings
         try:
-            return apply(self.settings, asked.decode("latin-1"), from_body=False)
+            return apply(self.settings, asked.decode(errors="replace"), from_body=False)
         except UnknownDirective as unknown:
             raise invalid(str(unknown), param="x-simulate", code="unknown_directive") from None
 
@@ -144,7 +144,7 @@ class _Told(Refused):
 
 def _told(behaviour: Settings, text: str) -> tuple[Settings, str]:
     """The behaviour as the text's directives change it, and the text without them. Raises Refused."""
-    if OPENING not in text:
+    if OPENING not in text or not behaviour.directives:
         return behaviour, text
     try:
         rest, directives = split(text)

@@ -6,9 +6,12 @@ import math
 import random
 from typing import Any, Final
 
+from onevault.simulator.faults import invalid
 from onevault.simulator.pattern import matching
 
 DEPTH_MAX: Final = 32
+VALUES_MAX: Final = 10_000
+TEXT_MAX: Final = 10_000
 _OPTIONAL_DEPTH: Final = 4
 _FORMATS: Final = {
     "date-time": "2025-06-01T12:00:00Z",
@@ -29,9 +32,11 @@ class _Instance:
     def __init__(self, root: Any, seed: int) -> None:
         self._root = root
         self._choose = random.Random(seed)
+        self._values = 0
 
     def of(self, schema: Any, depth: int = 0) -> Any:
-        if not isinstance(schema, dict) or depth > DEPTH_MAX:
+        self._values += 1
+        if not isinstance(schema, dict) or depth > DEPTH_MAX or self._values > VALUES_MAX:
             return None
         schema = self._resolved(schema)
         if "const" in schema:
@@ -105,7 +110,7 @@ class _Instance:
         return "object" if depth == 0 else "string"
 
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
-        required = schema.get("required", ())
+        required = [name for name in schema.get("required", ()) if isinstance(name, str)]
         members = {
             name: self.of(member, depth + 1)
             for name, member in schema.get("properties", {}).items()
@@ -115,7 +120,7 @@ class _Instance:
         for name in required:
             if name not in members:
                 members[name] = self.of(others, depth + 1) if isinstance(others, dict) else None
-        while len(members) < schema.get("minProperties", 0):
+        while len(members) < min(schema.get("minProperties", 0), VALUES_MAX):
             members[f"key{len(members)}"] = self.of(others, depth + 1) if isinstance(others, dict) else None
         return members
 
@@ -125,7 +130,7 @@ class _Instance:
         least, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
         wanted = least if depth >= _OPTIONAL_DEPTH else min(max(least, 2), most)
         made = prefix
-        for _ in range(int(wanted) * 20):
+        for _ in range(min(int(wanted) * 20, VALUES_MAX)):
             if len(made) >= wanted or items is False:
                 break
             item = self.of(items, depth + 1)
@@ -141,7 +146,7 @@ class _Instance:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         text = self._choose.choice(_WORDS)
-        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        least, most = min(schema.get("minLength", 0), TEXT_MAX), schema.get("maxLength")
         while len(text) < least:
             text += " " + self._choose.choice(_WORDS)
         return text if most is None else text[: int(most)]
@@ -164,5 +169,13 @@ class _Instance:
 
 
 def instance(schema: Any, seed: int) -> Any:
-    """Draft 2020-12 as far as both providers take it: types, enum, const, `$ref`, anyOf, oneOf, allOf, bounds, formats, patterns."""
-    return _Instance(schema, seed).of(schema)
+    """Draft 2020-12 as far as both providers take it: types, enum, const, `$ref`, anyOf, oneOf, allOf, bounds, formats, patterns.
+
+    Raises Refused for a schema that is none. Of what would be endless it makes only a beginning.
+    """
+    try:
+        return _Instance(schema, seed).of(schema)
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError, ArithmeticError, RecursionError):
+        raise invalid(
+            "Invalid schema: a keyword has a value that its definition does not allow.", code="invalid_schema"
+        ) from None

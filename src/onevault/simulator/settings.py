@@ -36,6 +36,7 @@ class Limits:
 class Settings(Behaviour):
     """`models` empty: every model is known, and `DEFAULT_MODELS` are listed. `keys` empty: every key is accepted.
 
+    `directives` false: requests cannot ask for a behaviour, and what looks like a directive is text.
     `record_calls` keeps the last calls for `GET /_simulator/calls`; `record_bodies` keeps their bodies too.
     """
 
@@ -43,6 +44,7 @@ class Settings(Behaviour):
     models: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     embedding_dimensions: int = 1536
+    directives: bool = True
     record_calls: bool = False
     record_bodies: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 MEDIA_TOKENS: Final = 85
+OUTPUT_TOKENS_MAX: Final = 100_000
 _RING_WORDS: Final = 4096
 _LETTERS: Final = (
     "air all and arc ash bay big box bud cup day dew dim dry ebb elm end eye far few fig fir fog fox gap gem"

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
+from typing import Final, cast
 
 import httptools
 
@@ -314,10 +314,9 @@ class Connection(asyncio.Protocol):
     # ---- what the event loop calls -----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - streams only; narrows the type
-        self._transport = transport
+        stream = self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclasses
         # Paused means: something is unsent. TLS transports of asyncio compare with >=, so 0 would pause them for good.
-        transport.set_write_buffer_limits(high=1 if transport.get_extra_info("ssl_object") is not None else 0, low=0)
+        stream.set_write_buffer_limits(high=1 if stream.get_extra_info("ssl_object") is not None else 0, low=0)
         self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
@@ -325,7 +324,7 @@ class Connection(asyncio.Protocol):
         if came_from == COMPLETE:
             self.reusable = False
             return
-        if came_from == IDLE or came_from == BROKEN:
+        if came_from in (IDLE, BROKEN):
             self.fail("the server sent bytes that nobody had asked for")
             return
         self.answered = True

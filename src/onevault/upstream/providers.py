@@ -38,9 +38,7 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None = None
     prices_from: tuple[str, ...] = ()
     version_path: str = ""
-    """What may end a stated base URL and is not part of it here (customarily written by some and left out by others)."""
-    paths: Mapping[Dialect, str] = MappingProxyType({})
-    """What stands between the base URL and a dialect's own paths, where something does."""
+    """What a base URL ends in when it is complete; added to one that stops before it, as some customarily do."""
     default_models: tuple[str, ...] = ()
     """All that an entry without `models` lists; empty: what the price data lists."""
     listed_first: tuple[str, ...] = ()
@@ -107,7 +105,7 @@ KINDS: Final[Mapping[str, ProviderKind]] = MappingProxyType(
             ),
             ProviderKind(
                 name="anthropic",
-                base_url="https://api.anthropic.com",
+                base_url="https://api.anthropic.com/v1",
                 version_path="/v1",
                 credential="x_api_key",
                 codecs=_ANTHROPIC,
@@ -119,7 +117,6 @@ KINDS: Final[Mapping[str, ProviderKind]] = MappingProxyType(
             ProviderKind(
                 name="simulator",
                 version_path="/v1",
-                paths=MappingProxyType({Dialect.OPENAI_CHAT: "/v1", Dialect.OPENAI_EMBEDDINGS: "/v1"}),
                 credential="bearer",
                 codecs=MappingProxyType(
                     {

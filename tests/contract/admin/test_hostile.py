@@ -225,6 +225,6 @@ async def test_no_key_is_in_the_applications_memory_after_its_answer(admin: Clie
 
     gc.collect()
     text = made.body["api_key"]
-    held = [each for each in gc.get_objects() if type(each).__module__.startswith("onevault.") and text in repr(each)]
+    held = [each for each in gc.get_objects() if str(type(each).__module__).startswith("onevault.") and text in repr(each)]
     assert held == []
     assert msgspec.json.encode(made.body)

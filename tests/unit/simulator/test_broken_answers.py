@@ -82,7 +82,7 @@ async def test_a_reset_reaches_the_client_as_one(
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
     writer.write(asking(path, f"reset_after={events}", stream=stream))
     received = b""
-    with pytest.raises(ConnectionResetError):  # noqa: PT012
+    with pytest.raises(ConnectionResetError):
         while piece := await asyncio.wait_for(reader.read(65536), 3):
             received += piece
         pytest.fail("closed, not reset")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.simulator.conftest import request_of
+from tests.unit.simulator.conftest import CHAT, body_of, request_of
 
 from onevault.simulator.directives import DIRECTIVES
 from onevault.simulator.faults import CATALOGUE
@@ -29,6 +29,11 @@ async def test_run_prints_its_address_serves_and_stops_at_a_signal(number: signa
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request_of("GET", "/health", connection="close"))
     assert b'{"status":"ok"}' in await asyncio.wait_for(reader.read(), 3)
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_of("POST", CHAT, body_of(CHAT, "[[simulate: reset_after=2]]", stream=True)))
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 3)
     writer.close()
     os.kill(process.pid, number)
     _, errors = await asyncio.wait_for(process.communicate(), 5)

@@ -15,13 +15,15 @@ from zlib import crc32
 
 import msgspec
 
-from onevault.core.records import Record
+from onevault.core.records import Record, Settled
 
 VERSION: Final = 1
 PREFIX: Final = b"\xf5OV" + bytes((VERSION,))
 HEADER: Final = Struct("<4sII")
 RECORD_BYTES_MAX: Final = 1 << 20
 """Far above what a record holds; a length beyond it is damage, and is not waited for."""
+TEXT_CHARACTERS_MAX: Final = 1000
+_ATTEMPTS_KEPT: Final = 8
 
 _LENGTH: Final = Struct("<I")
 _encode = msgspec.msgpack.Encoder().encode
@@ -40,12 +42,29 @@ class FrameState(StrEnum):
 
 
 def framed(record: Record) -> bytes:
-    """The bytes of one record. Raises ValueError for one above RECORD_BYTES_MAX."""
+    """The bytes of one record. One above RECORD_BYTES_MAX loses what nobody is charged by: texts are cut to
+    TEXT_CHARACTERS_MAX, and a settlement keeps its newest attempts only."""
     payload = _encode(record)
     if len(payload) > RECORD_BYTES_MAX:
-        raise ValueError(f"a record of {len(payload)} bytes is larger than {RECORD_BYTES_MAX}")
+        payload = _encode(_shortened(record))
     length = len(payload)
     return HEADER.pack(PREFIX, length, crc32(payload, crc32(_LENGTH.pack(length)))) + payload
+
+
+def _shortened(record: Record) -> Record:
+    texts = {
+        name: text[:TEXT_CHARACTERS_MAX]
+        for name in record.__struct_fields__
+        if isinstance(text := getattr(record, name), str) and len(text) > TEXT_CHARACTERS_MAX
+    }
+    shortened = msgspec.structs.replace(record, **texts)
+    if isinstance(shortened, Settled):
+        attempts = tuple(
+            msgspec.structs.replace(attempt, provider_text=attempt.provider_text[:TEXT_CHARACTERS_MAX])
+            for attempt in shortened.attempts[-_ATTEMPTS_KEPT:]
+        )
+        shortened = msgspec.structs.replace(shortened, attempts=attempts, excluded=(), metadata={})
+    return shortened
 
 
 def examine(chunk: bytes, at: int) -> tuple[FrameState, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -9,17 +10,18 @@ from onevault.stores.journal.segment import segments
 
 SETTLEMENT_BYTES_RESERVED: Final = 4096
 """Per hold that is not settled yet. A settlement with two attempts and full metadata stays below it."""
-_MEASURED_AGAIN_AFTER: Final = 256
-"""Refusals between two looks at the disk: a look costs a system call per segment."""
+_MEASURED_EVERY_NS: Final = 1_000_000_000
+"""A look at the disk costs a system call per segment, and a full journal refuses many holds."""
 
 
 class Room:
     """Counts the bytes of all segments against a quota. What the loader has retired meanwhile is seen when room gets scarce."""
 
-    def __init__(self, directory: Path, *, disk_bytes_max: int) -> None:
+    def __init__(self, directory: Path, *, disk_bytes_max: int, wall_ns: Callable[[], int]) -> None:
         self._directory = directory
         self._disk_bytes_max = disk_bytes_max
-        self._refusals = 0
+        self._wall_ns = wall_ns
+        self._measured_ns = 0
         self.bytes_elsewhere = 0
         """In segments other than the current one, as of the last look."""
 
@@ -28,16 +30,14 @@ class Room:
         needed = current_bytes + more_bytes + holds * SETTLEMENT_BYTES_RESERVED
         if self.bytes_elsewhere + needed <= self._disk_bytes_max:
             return True
-        if self._refusals % _MEASURED_AGAIN_AFTER == 0:
-            self.measure(current=current)
-        self._refusals += 1
-        if self.bytes_elsewhere + needed > self._disk_bytes_max:
+        if abs(self._wall_ns() - self._measured_ns) < _MEASURED_EVERY_NS:
             return False
-        self._refusals = 0
-        return True
+        self.measure(current=current)
+        return self.bytes_elsewhere + needed <= self._disk_bytes_max
 
     def measure(self, *, current: str) -> None:
         """Looks at the disk."""
+        self._measured_ns = self._wall_ns()
         total = 0
         for segment in segments(self._directory):
             if segment.name != current:

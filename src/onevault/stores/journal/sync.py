@@ -49,7 +49,6 @@ class Syncer:
         self._failed = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
-        self._thread.start()
 
     def want(self) -> None:
         """Something was written."""
@@ -60,7 +59,8 @@ class Syncer:
         """From now on `file` is the current one."""
         with self._lock:
             self._files.append(file)
-        self._wanted.set()
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def files(self) -> tuple[SegmentFile, ...]:
         """All files that are still open, the current one last."""

@@ -61,7 +61,7 @@ class JournalWriter:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """Raises Fault STORE_UNAVAILABLE when the directory cannot be written."""
-        self._room = Room(directory, disk_bytes_max=disk_bytes_max)
+        self._room = Room(directory, disk_bytes_max=disk_bytes_max, wall_ns=wall_ns)
         self._open_holds: set[str] = set()
         self._deferred: deque[bytes] = deque()
         self._deferred_bytes = 0

@@ -190,13 +190,17 @@ class MemoryLedger:
                     windows[label].clear()
 
     def _windows(self, scopes: tuple[ScopeId, ...], at_ns: int, time_zone: str) -> tuple[WindowUsage, ...]:
-        labels = (*day_and_month(at_ns, time_zone), TOTAL)
+        day, month = day_and_month(at_ns, time_zone)
         found: list[WindowUsage] = []
         for scope in scopes:
             windows = self._scopes.get(scope)
             if windows is None:
                 windows = self._scopes[scope] = {}
-            found.extend([windows.get(label) or open_window(windows, label) for label in labels])
+            found += (
+                windows.get(day) or open_window(windows, day),
+                windows.get(month) or open_window(windows, month),
+                windows.get(TOTAL) or open_window(windows, TOTAL),
+            )
         return tuple(found)
 
     def _remember(self, call_id: str) -> None:

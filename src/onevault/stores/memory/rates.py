@@ -6,9 +6,10 @@ after a restart `stores/recovery.py` brings the days and months back, the runnin
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
-from onevault.core.identity import Limit, Metric, Principal, ScopeId, Window
+from onevault.core.identity import Metric, Principal, ScopeId, Window
 from onevault.core.ports import Admission, RateStanding
 from onevault.core.records import QuotaReset, Record, Settled
 from onevault.core.windows import NS_PER_S, day_and_month
@@ -17,6 +18,9 @@ from onevault.stores.memory.minutes import MINUTE_NS, TokenMinutes
 from onevault.stores.memory.refusals import over_concurrency, over_requests, window_ends_in_s
 from onevault.stores.memory.swept import Swept
 from onevault.stores.rollup import ScopeUsage
+
+_Minute = tuple[deque[int], int, int]
+"""The attempts of the last minute, the time that counts, the limit."""
 
 
 class MemoryRates:
@@ -51,42 +55,38 @@ class MemoryRates:
         if call_id in self._running:
             return Admission(call_id, principal, None, tokens)
         day, month = day_and_month(now_ns, principal.time_zone)
-        tightest: tuple[Limit, Attempts] | None = None
-        least = 0
-        minutes: list[Attempts] = []
+        scopes = self._attempts_of(principal.scopes, now_ns)
+        minutes: dict[ScopeId, _Minute] = {}
         for limit in principal.limits:
             metric, window = limit.metric, limit.window
             if metric is Metric.REQUESTS:
-                attempts = self._attempts(limit.scope, now_ns)
+                attempts = scopes[limit.scope]
                 if window is Window.MINUTE:
                     starts, at_ns = attempts.minute(now_ns)
-                    remaining = limit.maximum - len(starts)
-                    if remaining <= 0:
+                    if len(starts) >= limit.maximum:
                         wait_s = (starts[-limit.maximum] + MINUTE_NS - at_ns) / NS_PER_S if limit.maximum > 0 else None
                         raise over_requests(limit, retry_after_s=wait_s)
-                    if tightest is None or remaining < least:
-                        tightest, least = (limit, attempts), remaining
-                    if attempts not in minutes:
-                        minutes.append(attempts)
+                    minutes[limit.scope] = starts, at_ns, limit.maximum
                 elif window is not Window.DAY and window is not Window.MONTH:
                     raise ValueError(f"requests cannot be limited per {window}")
                 elif attempts.counts.get(day if window is Window.DAY else month, 0) >= limit.maximum:
                     wait_s = window_ends_in_s(window, at_ns=now_ns, time_zone=principal.time_zone)
                     raise over_requests(limit, retry_after_s=wait_s)
-            elif metric is Metric.CONCURRENCY and self._attempts(limit.scope, now_ns).running >= limit.maximum:
+            elif metric is Metric.CONCURRENCY and scopes[limit.scope].running >= limit.maximum:
                 raise over_concurrency(limit)
-        for attempts in minutes:
-            starts, at_ns = attempts.minute(now_ns)
+        for starts, at_ns, _ in minutes.values():
             starts.append(at_ns)
-        counted = []
-        for scope in principal.scopes:
-            attempts = self._attempts(scope, now_ns)
+        for attempts in scopes.values():
             attempts.running += 1
-            attempts.count(day)
-            attempts.count(month)
-            counted.append(attempts)
-        self._running[call_id] = tuple(counted)
-        return Admission(call_id, principal, _standing(tightest, now_ns), tokens)
+            counts = attempts.counts
+            if day in counts and month in counts:
+                counts[day] += 1
+                counts[month] += 1
+            else:
+                attempts.count(day)
+                attempts.count(month)
+        self._running[call_id] = tuple(scopes.values())
+        return Admission(call_id, principal, _tightest(minutes), tokens)
 
     async def leave(self, admission: Admission) -> None:
         """As `ports.Rates.leave`."""
@@ -122,8 +122,18 @@ class MemoryRates:
             case _:
                 pass
 
+    def _attempts_of(self, scopes: tuple[ScopeId, ...], now_ns: int) -> dict[ScopeId, Attempts]:
+        """The counts of all scopes of a call. Where one is new, none of the others may be forgotten to make room for it."""
+        get = self._scopes.get
+        known = {scope: attempts for scope in scopes if (attempts := get(scope)) is not None}
+        if len(known) == len(scopes):
+            return known
+        return {scope: self._attempts(scope, now_ns) for scope in scopes}
+
     def _attempts(self, scope: ScopeId, now_ns: int) -> Attempts:
-        attempts = self._scopes.get(scope) or self._scopes.add(scope, Attempts(), now_ns)
+        attempts = self._scopes.get(scope)
+        if attempts is None:
+            attempts = self._scopes.add(scope, Attempts(), now_ns)
         attempts.asked_ns = now_ns
         return attempts
 
@@ -135,9 +145,10 @@ class MemoryRates:
                     attempts.counts[label] = 0
 
 
-def _standing(tightest: tuple[Limit, Attempts] | None, now_ns: int) -> RateStanding | None:
-    if tightest is None:
-        return None
-    limit, attempts = tightest
-    starts, at_ns = attempts.minute(now_ns)
-    return RateStanding(limit.maximum, limit.maximum - len(starts), (starts[0] + MINUTE_NS - at_ns) / NS_PER_S)
+def _tightest(minutes: dict[ScopeId, _Minute]) -> RateStanding | None:
+    least: RateStanding | None = None
+    for starts, at_ns, maximum in minutes.values():
+        remaining = maximum - len(starts)
+        if least is None or remaining < least.remaining:
+            least = RateStanding(maximum, remaining, (starts[0] + MINUTE_NS - at_ns) / NS_PER_S)
+    return least

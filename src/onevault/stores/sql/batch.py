@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
 from sqlalchemy import Connection, select
 
-from onevault.core.records import Held, QuotaReset, Record, Settled
+from onevault.core.records import QuotaReset, Record, Settled
 from onevault.core.windows import day_and_month
 from onevault.stores.rollup import JournalPosition
 from onevault.stores.sql.hashing import hash_key
@@ -32,14 +31,10 @@ JOURNAL = "journal"
 _KEYS_PER_QUERY_MAX = 500
 
 SET_POSITION = insert_replacing(derived.journal_position, ("journal", "segment", "byte_offset"))
-INSERT_OPEN_HOLD = insert_ignoring(derived.open_hold, ("call_id", "record"))
-DELETE_OPEN_HOLD = "DELETE FROM gateway.open_hold WHERE call_id = ?"
 INSERT_RESET = insert_ignoring(
     calls.quota_reset_s,
     tuple(calls.quota_reset_s.columns.keys()),
 )
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class PositionMoved(Exception):
@@ -51,20 +46,21 @@ class AlreadyLoaded(Exception):
 
 
 class Batch:
-    """Records of the journal, sorted out, with the position before and after them. The first settlement of a call counts."""
+    """Records of the journal, sorted out, with the position before and after them. The first settlement of a call counts.
+
+    Holds leave no row: a settlement says all that its hold did. A hold whose settlement never came is settled from the
+    journal at the next start, which keeps its segment until then.
+    """
 
     def __init__(self, records: Iterable[Record], *, begins: JournalPosition, ends: JournalPosition) -> None:
         self.begins = begins
         self.ends = ends
-        self.held: dict[str, Held] = {}
         self.settled: dict[str, Settled] = {}
         self.resets: list[QuotaReset] = []
         for record in records:
             if isinstance(record, Settled):
                 self.settled.setdefault(record.call_id, record)
-            elif isinstance(record, Held):
-                self.held.setdefault(record.call_id, record)
-            else:
+            elif isinstance(record, QuotaReset):
                 self.resets.append(record)
 
     def without(self, loaded: set[str]) -> list[Settled]:
@@ -121,22 +117,7 @@ def store(connection: Connection, batch: Batch, rows: CallRows, missing: Missing
         by_scope, by_model = tally(settled, resets)
         _many(connection, ADD_SCOPE_USAGE, by_scope)
         _many(connection, ADD_MODEL_USAGE, by_model)
-    _keep_open_holds(connection, batch)
     connection.exec_driver_sql(SET_POSITION, (JOURNAL, batch.ends.segment, batch.ends.offset))
-
-
-def _keep_open_holds(connection: Connection, batch: Batch) -> None:
-    opened = [held for call_id, held in batch.held.items() if call_id not in batch.settled]
-    if opened:
-        # A hold that is read a second time, or behind its settlement, is not open.
-        ended = calls_loaded(connection, [held.call_id for held in opened])
-        _many(
-            connection,
-            INSERT_OPEN_HOLD,
-            [(held.call_id, _encode(held)) for held in opened if held.call_id not in ended],
-        )
-    closed: list[Row] = [(call_id,) for call_id in batch.settled if call_id not in batch.held]
-    _many(connection, DELETE_OPEN_HOLD, closed)
 
 
 def _reset_row(reset: QuotaReset) -> Row:

@@ -71,35 +71,64 @@ def _snapshot(connection: Connection, last: Snapshot | None) -> Snapshot:
     if last is not None and 0 < version - last.version <= CHANGES_MAX:
         query = select(changes.entity, changes.entity_bk).where(changes.change_id > last.version)
         touched = [(row[0], row[1]) for row in connection.execute(query)]
-    states: list[dict[str, Any]] = [{}, {}, {}]
-    if last is not None and touched is not None:
-        states = [dict(last.organizations), dict(last.users), dict(last.keys)]
+    if last is None or touched is None:
+        return _snapshot_of_all(connection, version)
+    states: list[dict[str, Any]] = [dict(last.organizations), dict(last.users), dict(last.keys)]
     for where, state in zip(ALL, states, strict=True):
-        ids = None if touched is None else {bk for kind, bk in touched if kind == where.kind}
-        if ids is None:
-            state.update(_newest(connection, where, None))
-        for entity_id in ids or ():
-            state.update(_newest(connection, where, hash_key(entity_id)))
+        for entity_id in {bk for kind, bk in touched if kind == where.kind}:
+            newest = _newest(connection, where, hash_key(entity_id))
+            if newest is not None:
+                state[entity_id] = newest
     return Snapshot(version, *states)
 
 
-def _newest(connection: Connection, where: Kept, key: bytes | None) -> dict[str, Entity]:
-    """The newest states of one kind, or of one entity. SQLite takes the other columns from the row that has the maximum."""
-    hub, satellite, parent = where.hub, where.satellite, where.parent_hub
-    parent_key, parent_bk = parent.columns.keys()[:2]
-    # Hash keys sort alike in hub and satellite, so both are read in the order of their keys, without sorting.
-    columns = ", ".join(f"s.{where.column_of(field)}" for field in where.fields)
-    parent_of = f"JOIN {parent.schema}.{parent.name} AS p ON p.{parent_key} = h.{where.parent_column}"
-    condition = "" if key is None else f"WHERE s.{where.key_column} = ? "
-    rows = connection.exec_driver_sql(
-        f"SELECT h.{where.kind}_bk, p.{parent_bk}, {columns}, MAX(s.load_date) "  # noqa: S608 (names of tables and columns)
-        f"FROM {satellite.schema}.{satellite.name} AS s "
-        f"JOIN {hub.schema}.{hub.name} AS h ON h.{where.key_column} = s.{where.key_column} {parent_of} "
-        f"{condition}GROUP BY s.{where.key_column}",
-        () if key is None else (key,),
+def _snapshot_of_all(connection: Connection, version: int) -> Snapshot:
+    """Reads hubs and satellites one by one and joins them here, which takes a third of the time that SQLite's joins do."""
+    parents: dict[bytes, str] = dict(_raw(connection, "SELECT tenant_hk, tenant_bk FROM auth.tenant_h"))
+    states: list[dict[str, Any]] = []
+    for where in ALL:
+        key, hub = where.key_column, where.hub
+        ids = {
+            row[0]: (row[1], row[2])
+            for row in _raw(connection, f"SELECT {key}, {where.kind}_bk, {where.parent_column} FROM gateway.{hub.name}")  # noqa: S608
+        }
+        read = reader(where)
+        state = {}
+        for row in _raw(connection, _newest_rows(where)):
+            entity_id, parent_key = ids[row[0]]
+            state[entity_id] = read((entity_id, parents[parent_key], *row[1:-1]))
+        states.append(state)
+        parents = {row_key: entity_id for row_key, (entity_id, _) in ids.items()}
+    return Snapshot(version, *states)
+
+
+def _newest(connection: Connection, where: Kept, key: bytes) -> Entity | None:
+    """The newest state of one entity."""
+    parent_key, parent_bk = where.parent_hub.columns.keys()[:2]
+    hub = where.hub.alias("h")
+    parent = where.parent_hub.alias("p")
+    ids = connection.execute(
+        select(hub.c[f"{where.kind}_bk"], parent.c[parent_bk])
+        .select_from(hub.join(parent, parent.c[parent_key] == hub.c[where.parent_column]))
+        .where(hub.c[where.key_column] == key)
+    ).one_or_none()
+    rows = _raw(connection, _newest_rows(where, one=True), (key,))
+    return None if ids is None or not rows else reader(where)((*ids, *rows[0][1:-1]))
+
+
+def _newest_rows(where: Kept, *, one: bool = False) -> str:
+    """SQLite takes the other columns of a group from the row that has the maximum: one pass in the order of the key."""
+    columns = ", ".join(where.column_of(field) for field in where.fields)
+    condition = f"WHERE {where.key_column} = ? " if one else ""
+    return (
+        f"SELECT {where.key_column}, {columns}, MAX(load_date) FROM gateway.{where.satellite.name} "  # noqa: S608
+        f"{condition}GROUP BY {where.key_column}"
     )
-    read = reader(where)
-    return dict(read(row[:-1]) for row in rows.cursor.fetchall())  # the driver's own tuples: half the time for 100,000 rows
+
+
+def _raw(connection: Connection, statement: str, parameters: tuple[bytes, ...] = ()) -> list[tuple[Any, ...]]:
+    """The driver's own tuples: a snapshot reads hundreds of thousands. Statements are made of tables' and columns' names only."""
+    return list(connection.exec_driver_sql(statement, parameters).cursor.fetchall())
 
 
 def _put_tenant(connection: Connection, tenant_id: str, now: datetime) -> None:
@@ -115,7 +144,7 @@ def _put(connection: Connection, change: Change, where: Kept, now: datetime) -> 
     entity = change.entity
     entity_id, parent_id = getattr(entity, where.id_field), getattr(entity, where.parent_field)
     key, parent_key = hash_key(entity_id), hash_key(parent_id)
-    before = _newest(connection, where, key).get(entity_id)
+    before = _newest(connection, where, key)
     _check(connection, where, entity, before)
     if before is None:
         hub = where.hub
@@ -184,9 +213,11 @@ def _taken(connection: Connection, where: Kept, entity: Entity) -> bool:
     if not where.unique_everywhere:
         same = and_(same, hub.c[where.parent_column] == hash_key(getattr(entity, where.parent_field)))
     for holder in connection.execute(holders.where(same)).scalars().all():
-        for other in _newest(connection, where, holder).values():
-            if other.status is not Status.DELETED and where.unique_value(other) == where.unique_value(entity):
-                return True
+        other = _newest(connection, where, holder)
+        if other is None or other.status is Status.DELETED:
+            continue
+        if where.unique_value(other) == where.unique_value(entity):
+            return True
     return False
 
 

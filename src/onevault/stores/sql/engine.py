@@ -64,6 +64,13 @@ class Vault:
         """Runs the work in a read transaction."""
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, _within, self._reader, work)
 
+    async def checkpoint(self) -> bool:
+        """Brings every committed row from the write-ahead logs to disk; False if somebody was reading an older state.
+
+        A commit survives the death of the process at once, but that of the machine only from here on: so this comes before
+        anything else that holds the same facts is deleted."""
+        return await asyncio.get_running_loop().run_in_executor(self._write_threads, self._checkpoint)
+
     async def close(self) -> None:
         """Waits for what is under way, then closes every connection."""
         await asyncio.to_thread(self._close)
@@ -80,6 +87,15 @@ class Vault:
 
     def _begin_load(self, work: Callable[[Connection], Any]) -> Any:
         return _within(self._loader, work)
+
+    def _checkpoint(self) -> bool:
+        connection = self._loader.raw_connection()  # outside of any transaction, which SQLAlchemy's own would begin
+        try:
+            cursor = connection.cursor()
+            states = [cursor.execute(f"PRAGMA {schema}.wal_checkpoint(FULL)").fetchone() for schema in SCHEMAS]
+            return all(busy == 0 and pages == copied for busy, pages, copied in states)
+        finally:
+            connection.close()
 
     def _close(self) -> None:
         self._write_threads.shutdown()

@@ -98,22 +98,22 @@ def kept(entity: Entity) -> Kept:
     return next(where for where in ALL if isinstance(entity, where.struct))
 
 
-def reader(where: Kept) -> Callable[[tuple[Any, ...]], tuple[str, Entity]]:
-    """A function from a raw row (id, parent's id, then `where.fields`) to the id and the entity: 100,000 in a blink."""
+def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
+    """A function from a raw row (id, parent's id, then `where.fields`) to the entity: 100,000 in a blink."""
     names = (where.id_field, where.parent_field, *where.fields)
     struct: Callable[..., Entity] = where.struct
     status = names.index("status")
     models = names.index("allowed_models") if "allowed_models" in names else None
     test = names.index("test") if "test" in names else None
 
-    def read(row: tuple[Any, ...]) -> tuple[str, Entity]:
+    def read(row: tuple[Any, ...]) -> Entity:
         values = list(row)
         values[status] = _STATUS[values[status]]
         if models is not None and values[models] is not None:
             values[models] = _models(values[models])
         if test is not None:
             values[test] = bool(values[test])
-        return values[0], struct(**dict(zip(names, values, strict=True)))
+        return struct(**dict(zip(names, values, strict=True)))
 
     return read
 

@@ -14,14 +14,15 @@ from pathlib import Path
 from time import monotonic
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Window
-from onevault.core.records import Held, Record
+from onevault.core.records import Record
 from onevault.core.windows import NS_PER_S, day_and_month
 from onevault.stores.journal.reader import JournalDamaged, records_after
+from onevault.stores.journal.retirement import retire
 from onevault.stores.journal.segment import segments
 from onevault.stores.rollup import JournalPosition, ScopeUsage
 from onevault.stores.sql.batch import AlreadyLoaded, Batch, PositionMoved, calls_loaded, position_of, store
@@ -32,9 +33,9 @@ from onevault.stores.sql.schema import derived
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
+RETIRE_INTERVAL_S = 10.0
 _EARLIEST_ZONE_NS = 12 * 3600 * NS_PER_S
 _LATEST_ZONE_NS = 14 * 3600 * NS_PER_S
-_decode_held = msgspec.msgpack.Decoder(Held).decode
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ class Loader:
         self._position: JournalPosition | None = None
         self._one_at_a_time = asyncio.Lock()
         self._complete_at_s = monotonic()
+        self._retired_at_s = -RETIRE_INTERVAL_S
         self.last_error = ""
         self.records_loaded = 0
 
@@ -76,7 +78,10 @@ class Loader:
         while True:
             try:
                 more = (await self._step()).more
-            except _TROUBLE:
+                if not more:
+                    await self._retire()
+            except _TROUBLE as error:
+                self.last_error = _described(error)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
             else:
@@ -110,29 +115,11 @@ class Loader:
 
     async def rollups(self, now_ns: int) -> list[ScopeUsage]:
         """What every scope has used in total and in each day and month that is running somewhere on earth."""
-        table = derived.scope_usage
-        moments = (now_ns - _EARLIEST_ZONE_NS, now_ns, now_ns + _LATEST_ZONE_NS)
-        labels = {label for moment in moments for label in day_and_month(moment, "UTC")} | {""}
-        query = select(
-            table.c.scope,
-            table.c.time_window,
-            table.c.label,
-            table.c.money_nanos,
-            table.c.tokens,
-            table.c.requests,
-            table.c.overshoot_nanos,
-        ).where(
-            table.c.time_window.in_([Window.DAY.value, Window.MONTH.value, Window.TOTAL.value]),
-            table.c.label.in_(labels),
-        )
-        rows = await self._vault.read(lambda connection: connection.execute(query).all())
-        return [ScopeUsage(row[0], Window(row[1]), *row[2:]) for row in rows]
+        return await self._vault.read(lambda connection: _rollups(connection, now_ns))
 
-    async def open_holds(self) -> list[Held]:
-        """Holds up to the journal's position whose settlement is not in the vault: calls in flight, or cut off by a crash."""
-        query = select(derived.open_hold.c.record)
-        rows = await self._vault.read(lambda connection: connection.execute(query).all())
-        return [_decode_held(row[0]) for row in rows]
+    async def standing(self, now_ns: int) -> tuple[list[ScopeUsage], JournalPosition]:
+        """The rollups and the position of one and the same moment of the vault: what the ledger starts from."""
+        return await self._vault.read(lambda connection: (_rollups(connection, now_ns), position_of(connection)))
 
     async def _step(self) -> Step:
         async with self._one_at_a_time:
@@ -146,6 +133,15 @@ class Loader:
         if not step.more:
             self._complete_at_s = monotonic()
         return step
+
+    async def _retire(self) -> None:
+        """Deletes segments that are loaded, once what the vault has of them is on the disk and not only in its log."""
+        if monotonic() - self._retired_at_s < RETIRE_INTERVAL_S:
+            return
+        self._retired_at_s = monotonic()
+        position = await self.position()
+        if len(await asyncio.to_thread(segments, self._directory)) > 1 and await self._vault.checkpoint():
+            await asyncio.to_thread(retire, self._directory, position)
 
     def _load(self, begin: Begin) -> Step:
         """One pass on the writing thread. What it remembers between passes is checked or harmless, so it may fail anywhere."""
@@ -190,3 +186,19 @@ _TROUBLE = (SQLAlchemyError, OSError, JournalDamaged, PositionMoved)
 
 def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"
+
+
+def _rollups(connection: Connection, now_ns: int) -> list[ScopeUsage]:
+    table = derived.scope_usage.c
+    moments = (now_ns - _EARLIEST_ZONE_NS, now_ns, now_ns + _LATEST_ZONE_NS)
+    labels = {label for moment in moments for label in day_and_month(moment, "UTC")} | {""}
+    query = select(
+        table.scope,
+        table.time_window,
+        table.label,
+        table.money_nanos,
+        table.tokens,
+        table.requests,
+        table.overshoot_nanos,
+    ).where(table.time_window.in_([Window.DAY.value, Window.MONTH.value, Window.TOTAL.value]), table.label.in_(labels))
+    return [ScopeUsage(row[0], Window(row[1]), *row[2:]) for row in connection.execute(query)]

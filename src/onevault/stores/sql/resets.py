@@ -61,7 +61,6 @@ def _settled_after(connection: Connection, reset: QuotaReset, key: RowKey) -> Se
             _DETAIL.c.time_zone,
             _DETAIL.c.cost_nanos,
             _DETAIL.c.amount_held_nanos,
-            _DETAIL.c.held,
             _FACTS.c.total_tokens,
         )
         .select_from(_LINK.join(_DETAIL, same_call).join(_FACTS, same_facts))
@@ -71,9 +70,9 @@ def _settled_after(connection: Connection, reset: QuotaReset, key: RowKey) -> Se
             _DETAIL.c.settled_ns > reset.at_ns,
         )
     )
-    for started_ns, time_zone, cost, amount_held, held, tokens in connection.execute(query):
+    for started_ns, time_zone, cost, amount_held, tokens in connection.execute(query):
         day, month = day_and_month(started_ns, time_zone)
         if key[1] == (day if key[0] == Window.DAY.value else month):
-            overshoot = max(0, cost - amount_held) if held else 0
-            sums = [old + new for old, new in zip(sums, (cost, tokens, int(held), overshoot), strict=True)]
+            used = (cost, tokens, 1, max(0, cost - amount_held))
+            sums = [old + new for old, new in zip(sums, used, strict=True)]
     return sums

@@ -28,7 +28,7 @@ ADD_MODEL_USAGE = insert_adding(
 
 
 class Sums:
-    """What a group of calls adds up to."""
+    """What a group of calls that were held adds up to."""
 
     __slots__ = ("input_tokens", "money", "output_tokens", "overshoot", "requests")
 
@@ -39,10 +39,8 @@ class Sums:
         self.money += record.cost
         self.input_tokens += record.usage.input_tokens
         self.output_tokens += record.usage.output_tokens
-        if record.held:
-            self.requests += 1
-            if record.cost > record.amount_held:
-                self.overshoot += record.cost - record.amount_held
+        self.requests += 1
+        self.overshoot += max(0, record.cost - record.amount_held)
 
 
 def reset_keys(reset: QuotaReset) -> tuple[RowKey, RowKey]:
@@ -65,12 +63,14 @@ class _Group(NamedTuple):
 def tally(settled: Iterable[Settled], resets: Resets) -> tuple[list[Row], list[Row]]:
     """What these calls add to `scope_usage` and to `model_usage`.
 
-    A call counts in the windows in which it began. Calls are grouped before they are spread over scopes and windows, so
+    A call that was held counts in the windows in which it began. Calls are grouped before they are spread over scopes and windows, so
     a call costs one look-up here. A rollup that was reset takes only what was settled after that.
     """
     scopes_reset = {scope for _, _, scope in resets}
     groups: dict[_Group, Sums] = {}
     for record in settled:
+        if not record.held:
+            continue  # refused before anything was held: it used nothing, as the ledger sees it
         day, month = day_and_month(record.started_ns, record.time_zone)
         divided = bool(scopes_reset) and not scopes_reset.isdisjoint(record.scopes)
         group = _Group(record.scopes, day, month, record.provider, record.model, record.at_ns if divided else None)
@@ -91,8 +91,7 @@ def tally(settled: Iterable[Settled], resets: Resets) -> tuple[list[Row], list[R
             ):
                 if group.settled_ns is None or group.settled_ns > resets.get(key, -1):
                     _add(by_scope, key, used)
-            if sums.requests or sums.money:
-                _add(by_model, (scope, group.month, group.provider, group.model), produced)
+            _add(by_model, (scope, group.month, group.provider, group.model), produced)
     return [(*key, *values) for key, values in by_scope.items()], [(*key, *values) for key, values in by_model.items()]
 
 

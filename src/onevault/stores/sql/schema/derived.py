@@ -1,8 +1,8 @@
-"""Tables that are computed from the rest and may be rewritten: rollups, calls in flight, the journal's position, versions."""
+"""Tables that are computed from the rest and may be rewritten: rollups, the journal's position, versions."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
 from onevault.stores.sql.schema.columns import Nanos, load_date, metadata
 
@@ -38,15 +38,6 @@ model_usage = Table(
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     Column("cost_nanos", Nanos, nullable=False),
-    schema="gateway",
-    sqlite_with_rowid=False,
-)
-
-open_hold = Table(
-    "open_hold",
-    metadata,
-    Column("call_id", String(255), primary_key=True),
-    Column("record", LargeBinary, nullable=False),  # the Held record as MessagePack
     schema="gateway",
     sqlite_with_rowid=False,
 )
