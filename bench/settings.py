@@ -36,6 +36,8 @@ class Effort:
     latency_s: float
     starts: int
     starts_of_others: int
+    bursts: bool
+    stream_connections_of_others: int
     streams_of_others: int
     hold_s: float
     loader_calls: int
@@ -49,6 +51,8 @@ FULL: Final = Effort(
     latency_s=10.0,
     starts=5,
     starts_of_others=2,
+    bursts=True,
+    stream_connections_of_others=CONNECTIONS,
     streams_of_others=OPEN_STREAMS,
     hold_s=6.0,
     loader_calls=50_000,
@@ -61,6 +65,8 @@ QUICK: Final = Effort(
     latency_s=3.0,
     starts=2,
     starts_of_others=1,
+    bursts=False,
+    stream_connections_of_others=8,
     streams_of_others=0,
     hold_s=2.0,
     loader_calls=10_000,

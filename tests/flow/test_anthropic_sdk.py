@@ -75,7 +75,7 @@ def test_tool_results_go_back_to_the_model(client: Anthropic, model: str) -> Non
 
 def test_thinking_comes_with_its_signature(client: Anthropic) -> None:
     answer = client.messages.create(
-        model="claude-sonnet-4-5",
+        model="claude-haiku-4-5",
         messages=[{"role": "user", "content": "Think. [[simulate: thinking=30]]"}],
         max_tokens=3000,
         thinking={"type": "enabled", "budget_tokens": 1024},

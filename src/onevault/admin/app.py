@@ -97,6 +97,12 @@ def _render_faults(app: FastAPI, deps: AdminDeps) -> None:
         headers = dict(refusal.headers or {})
         return Response(body, status_code=refusal.status_code, media_type="application/json", headers=headers)
 
+    async def on_store_failure(_: Request, __: Exception) -> Response:
+        return rendered(Fault(FaultKind.STORE_UNAVAILABLE, "The vault cannot be reached; try again."))
+
+    for failure in deps.store_failures:
+        app.add_exception_handler(failure, on_store_failure)
+
     @app.exception_handler(Exception)
     async def on_failure(_: Request, __: Exception) -> Response:
         """The server logs the exception; the caller learns that it was ours."""

@@ -31,6 +31,7 @@ class AdminDeps:
     `on_change` applies a changed entity to the identities in memory before the admin's answer is sent.
     `admin_key_sha256s` are the SHA-256 of the admin keys; none means that nobody gets in.
     `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
+    `store_failures` are the errors by which the stores' drivers say that they cannot be reached.
     """
 
     directory: Directory
@@ -46,5 +47,6 @@ class AdminDeps:
     status_of: StatusOf
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     defaults: Callable[[], DefaultLimits] = lambda: NO_DEFAULTS
+    store_failures: tuple[type[Exception], ...] = ()
     tenant_id: str = "default"
     version: str = ""

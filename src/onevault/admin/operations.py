@@ -140,6 +140,8 @@ async def _checked(desk: Desk, check: HealthCheck) -> ComponentOut:
         health = Health(ok=False, detail=f"no answer within {CHECK_S:.0f} s")
     except OSError as error:
         health = Health(ok=False, detail=error.strerror or type(error).__name__)
+    except desk.deps.store_failures as error:
+        health = Health(ok=False, detail=type(error).__name__)
     latency_ms = round((clock.monotonic_s() - began_s) * 1000, 3)
     return ComponentOut(status="ok" if health.ok else "failed", detail=health.detail, latency_ms=latency_ms)
 

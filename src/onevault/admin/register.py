@@ -11,7 +11,7 @@ import msgspec
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, User
-from onevault.core.ports import Change, Directory, Snapshot
+from onevault.core.ports import Change, Directory
 
 Entity = Organization | User | ApiKey
 T = TypeVar("T", Organization, User, ApiKey)
@@ -37,13 +37,23 @@ class Register:
         self._directory = directory
         self._on_change = on_change
         self._version: int | None = None
-        self._fill(Snapshot(version=-1, organizations={}, users={}, keys={}))
+        self._organizations: dict[str, Organization] = {}
+        self._users: dict[str, User] = {}
+        self._keys: dict[str, ApiKey] = {}
+        self._organization_ids: list[str] = []
+        self._user_ids: list[str] = []
+        self._users_of: dict[str, list[str]] = {}
+        self._keys_of: dict[str, list[str]] = {}
+        self._called: dict[str, str] = {}
+        self._addressed: dict[tuple[str, str], str] = {}
 
     async def refresh(self) -> None:
-        """Reads the directory again if anybody changed it."""
+        """Takes over what anybody changed in the directory since it was last asked."""
         if self._version is None or await self._directory.version() != self._version:
             snapshot = await self._directory.snapshot()
-            self._fill(snapshot)
+            self._take(self._organizations, snapshot.organizations)
+            self._take(self._users, snapshot.users)
+            self._take(self._keys, snapshot.keys)
             self._version = snapshot.version
 
     async def put(self, entity: Entity, *, actor: str, address: str) -> None:
@@ -109,19 +119,10 @@ class Register:
         organization = self._organizations.get(org_id)
         return organization is None or organization.status is _GONE
 
-    def _fill(self, snapshot: Snapshot) -> None:
-        self._organizations: dict[str, Organization] = {}
-        self._users: dict[str, User] = {}
-        self._keys: dict[str, ApiKey] = {}
-        self._organization_ids: list[str] = []
-        self._user_ids: list[str] = []
-        self._users_of: dict[str, list[str]] = {}
-        self._keys_of: dict[str, list[str]] = {}
-        self._called: dict[str, str] = {}
-        self._addressed: dict[tuple[str, str], str] = {}
-        for entities in (snapshot.organizations, snapshot.users, snapshot.keys):
-            for entity_id in sorted(entities):
-                self._add(entities[entity_id])
+    def _take(self, known: dict[str, T], newest: dict[str, T]) -> None:
+        """Nothing ever leaves the directory, so only what is new or other is taken; in the order of ids, which appends."""
+        for entity_id in sorted(each for each, entity in newest.items() if known.get(each) is not entity):
+            self._add(newest[entity_id])
 
     def _add(self, entity: Entity) -> None:
         match entity:

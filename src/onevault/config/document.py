@@ -10,7 +10,8 @@ import yaml
 from onevault.config.problems import ConfigurationError, Problem
 
 FILE_BYTES_MAX: Final = 1 << 20
-NODES_MAX: Final = 100_000
+NODES_MAX: Final = 50_000
+DEPTH_MAX: Final = 32
 _KEY_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
@@ -59,21 +60,21 @@ def parsed(text: str) -> tuple[dict[str, Any], dict[str, int]]:
 def _walk(root: yaml.Node) -> tuple[dict[str, int], list[Problem]]:
     """Lines by path, and what is wrong with the tree: keys written twice, keys that are no text, too many nodes.
 
-    Anchors may repeat a subtree, so the walk counts nodes and stops where a small file would grow without bound.
+    Anchors may repeat a subtree, so the walk counts nodes and levels and stops where a small file would grow without bound.
     """
     lines: dict[str, int] = {}
     problems: list[Problem] = []
-    waiting: list[tuple[yaml.Node, str]] = [(root, "")]
+    waiting: list[tuple[yaml.Node, str, int]] = [(root, "", 0)]
     walked = 0
     while waiting:
-        node, path = waiting.pop()
+        node, path, depth = waiting.pop()
         walked += 1
-        if walked > NODES_MAX:
-            return lines, [Problem("", "the file expands to too many values", f"at most {NODES_MAX}")]
+        if walked > NODES_MAX or depth > DEPTH_MAX:
+            return lines, [Problem("", "too many values, or nested too deeply", f"{NODES_MAX} values, {DEPTH_MAX} levels")]
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 lines[f"{path}[{index}]"] = item.start_mark.line + 1
-                waiting.append((item, f"{path}[{index}]"))
+                waiting.append((item, f"{path}[{index}]", depth + 1))
         elif isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
@@ -86,5 +87,5 @@ def _walk(root: yaml.Node) -> tuple[dict[str, int], list[Problem]]:
                     problems.append(Problem(inner, "written twice", "one of the two", line=line))
                 seen.add(key.value)
                 lines[inner] = line
-                waiting.append((value, inner))
+                waiting.append((value, inner, depth + 1))
     return lines, problems

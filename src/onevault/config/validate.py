@@ -44,19 +44,17 @@ def _backwards(location: tuple[int | str, ...]) -> list[tuple[int, str]]:
 
 def _leave_out(document: Any, location: tuple[int | str, ...]) -> None:
     """Takes a value out; of a provider its name stays, as others may refer to it."""
-    node = document
-    for step in location[:-1]:
-        node = node[step] if (isinstance(node, dict) and step in node) or _has_item(node, step) else None
-    if not location or node is None:
-        return
-    last = location[-1]
-    if isinstance(node, dict) and last in node:
-        if location[:-1] == ("providers",):
-            node[last] = {}
-        else:
-            del node[last]
-    elif _has_item(node, last):
-        del node[last]
+    around, last = document, None
+    for depth, step in enumerate(location):
+        inner = around if last is None else around[last]
+        if not (isinstance(inner, dict) and step in inner) and not _has_item(inner, step):
+            break  # a short form, as one duration for all timeouts: it goes as a whole
+        around, last = inner, step
+        if depth == 1 and location[0] == "providers" and len(location) == 2:
+            around[step] = {}
+            return
+    if last is not None:
+        del around[last]
 
 
 def _has_item(node: Any, step: int | str) -> bool:

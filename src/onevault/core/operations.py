@@ -13,6 +13,10 @@ class Operation(StrEnum):
     COUNT_TOKENS = "count_tokens"
 
 
+FREE = frozenset({Operation.COUNT_TOKENS})
+"""What no provider charges for: nothing is held, whatever its answer looks like."""
+
+
 class Dialect(StrEnum):
     """A wire format, whoever speaks it."""
 

@@ -62,8 +62,10 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
         else:
             written.append({"role": role, "content": blocks})
         after_results = message.role is Role.TOOL
+    if not written and system:
+        system, written = [], [{"role": "user", "content": system}]  # instructions alone are what the user says
     if not written:
-        raise unsupported("messages", "must have a message of the user at the provider that was chosen")
+        raise unsupported("messages", "must have a message with content at the provider that was chosen")
     if written[0]["role"] == "assistant":
         written.insert(0, {"role": "user", "content": [{"type": "text", "text": _FIRST_WORD}]})
     _trim_last(written)

@@ -21,7 +21,7 @@ from onevault.dialects.anthropic_body import (
 from onevault.dialects.anthropic_canonical import canonical_of
 from onevault.dialects.extensions import EXTENSION_NAMES, extensions_of, merged
 from onevault.dialects.json_body import decoded, fields_of, invalid
-from onevault.policy.tokens import MediaSize, mixed_size, text_size
+from onevault.policy.tokens import MediaSize, mixed_size
 
 MESSAGES_PATH = "/messages"
 COUNT_TOKENS_PATH = "/messages/count_tokens"
@@ -32,6 +32,9 @@ _COUNT_TOKENS_BODY = msgspec.json.Decoder(CountTokensBody)
 _INNER_BLOCKS = msgspec.json.Decoder(list[InnerBlock])
 _MEDIA_MARKS = (b"image", b"document", b"file", b"\\u00")
 """A body without any of these names no media (the last: a name may be escaped)."""
+
+_CALLERS_HANDS = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
+"""Anthropic's tools that run at the caller's; all others run at the provider's, and what they find is input."""
 
 _NO_METADATA: Mapping[str, str] = {}
 
@@ -116,9 +119,14 @@ def _model(parsed: CountTokensBody) -> str | None:
 
 def _size(parsed: CountTokensBody, body: bytes) -> InputSize:
     tools = bool(parsed.tools) or parsed.output_config is not None or parsed.output_format is not None
-    if not any(mark in body for mark in _MEDIA_MARKS):
-        return text_size(len(body), tools=tools)
     media = MediaSize()
+    for tool in parsed.tools or ():
+        if tool.type is not None and tool.type != "custom":
+            media.provider_tool(fetches=not tool.type.startswith(_CALLERS_HANDS))
+    if b"mcp_servers" in body:
+        media.provider_tool(fetches=True)
+    if not any(mark in body for mark in _MEDIA_MARKS):
+        return mixed_size(len(body), media, tools=tools)
     for message in parsed.messages:
         if isinstance(message.content, list):
             for block in message.content:

@@ -74,7 +74,9 @@ class AnthropicWriter:
         for event in events:
             if event.__class__ is Passed:
                 out.append(event.raw)
-            else:
+            elif (
+                self._started or event.__class__ is AnswerStarted
+            ):  # what comes beside passed frames is not for the caller
                 self._write(event, out)
         return out[0] if len(out) == 1 else b"".join(out)
 

@@ -92,7 +92,7 @@ def _messages(request: ChatRequest, dropped: dict[str, None]) -> list[_Json]:
     for i, message in enumerate(request.messages):
         if message.role is Role.TOOL:
             results = [part for part in message.parts if isinstance(part, ToolResult)]
-            messages += [_tool_message(result, shown, dropped) for result in results]
+            messages += [_tool_message(result, f"messages[{i}].content", shown, dropped) for result in results]
             continue
         if shown:
             messages.append({"role": "user", "content": shown})
@@ -148,8 +148,7 @@ def _plain(content: list[_Json]) -> str | list[_Json]:
     return content
 
 
-def _tool_message(result: ToolResult, shown: list[_Json], dropped: dict[str, None]) -> _Json:
-    path = "tool_result.content"
+def _tool_message(result: ToolResult, path: str, shown: list[_Json], dropped: dict[str, None]) -> _Json:
     if result.cache is not None:
         dropped["cache_control"] = None
     texts: list[str] = []

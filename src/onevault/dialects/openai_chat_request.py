@@ -107,9 +107,12 @@ def read_chat(body: bytes) -> OpenAIChatIncoming:
 
 def _size(parsed: ChatBody, body: bytes) -> InputSize:
     tools = bool(parsed.tools)
-    if not any(mark in body for mark in _MEDIA_MARKS):
+    searches = b"web_search_options" in body
+    if not searches and not any(mark in body for mark in _MEDIA_MARKS):
         return text_size(len(body), tools=tools)
     media = MediaSize()
+    if searches:
+        media.provider_tool(fetches=True)
     for message in parsed.messages:
         if isinstance(message.content, list):
             for part in message.content:

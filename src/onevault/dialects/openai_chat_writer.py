@@ -89,7 +89,9 @@ class OpenAIChatWriter:
         for event in events:
             if event.__class__ is Passed:
                 out.append(event.raw)
-            else:
+            elif (
+                self._head or event.__class__ is AnswerStarted
+            ):  # what comes beside passed frames is not for the caller
                 self._write(event, out)
         return out[0] if len(out) == 1 else b"".join(out)
 

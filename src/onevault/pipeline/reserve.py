@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
+from onevault.core.operations import FREE
 from onevault.core.ports import Clock, Journal, Ledger, Plan, Target
 from onevault.core.records import Caller, Held
 from onevault.pipeline.receipt import Receipt
@@ -34,7 +35,7 @@ class Reserve:
         _within_callers_budget(plan, receipt, held.amount)
         await self.ledger.reserve(held, principal.limits)
         receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
-        tab = Tab(receipt.incoming.size)
+        tab = Tab(receipt.incoming.size, free=receipt.incoming.operation in FREE)
         try:
             await self.journal.append(held)
             yield tab
@@ -47,10 +48,11 @@ class Reserve:
 
     def _hold(self, principal: Principal, plan: Plan, receipt: Receipt) -> Held:
         request, incoming = receipt.request, receipt.incoming
-        input_tokens = incoming.size.tokens_at_most
+        free = incoming.operation in FREE
+        input_tokens = 0 if free else incoming.size.tokens_at_most
         output_tokens = 0
         amount = ZERO
-        for target in plan.targets:
+        for target in () if free else plan.targets:
             output = _output_tokens_max(plan, receipt, target)
             output_tokens = max(output_tokens, output * incoming.choices)
             if target.price is not None:

@@ -28,6 +28,7 @@ class Tab:
     """Opened with the hold. `reached` is set when a provider may have begun to work for the running attempt."""
 
     size: InputSize
+    free: bool = False
     target: Target | None = None
     reached: bool = False
     finished: bool = False
@@ -68,7 +69,7 @@ class Tab:
         A finished answer costs what its provider reports, be it more than was held. An answer that broke off costs what was
         delivered, estimated and never more than was held. A call that reached no provider costs nothing.
         """
-        if self.target is None or not self.reached:
+        if self.target is None or self.free or not self.reached:
             return ZERO, NO_USAGE, UsageSource.PROVIDER
         price = self.target.price
         if self.finished and self.usage is not None:

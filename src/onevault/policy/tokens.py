@@ -26,6 +26,12 @@ PAGE_BYTES_MIN = 1_024
 AUDIO_BYTES_PER_TOKEN_MIN = 100
 """OpenAI: 10 tokens for a second of audio, and no codec in use makes less than 1,000 bytes of a second."""
 
+PROVIDER_TOOL_TOKENS_MAX = 8_192
+"""A provider's own tool brings its description along: Anthropic's memory tool 1,500, its computer toolset about 5,000."""
+
+FETCHED_TOKENS_MAX = 1_000_000
+"""What a provider's search or code tool finds is counted as input, as much as the context holds."""
+
 SYSTEM_TOKENS = 64
 TOOL_SYSTEM_TOKENS = 1_024
 """What providers put before tools: Anthropic's table lists 264–804."""
@@ -60,6 +66,13 @@ class MediaSize:
         """Audio in base64."""
         tokens = 1 + encoded_bytes * 3 // 4 // AUDIO_BYTES_PER_TOKEN_MIN
         self._add(encoded_bytes, tokens, 1 + tokens // 4)
+
+    def provider_tool(self, *, fetches: bool) -> None:
+        """A tool of the provider's own: it `fetches` if what it finds is input, too."""
+        if fetches:
+            self._add(0, FETCHED_TOKENS_MAX, 10_000)
+        else:
+            self._add(0, PROVIDER_TOOL_TOKENS_MAX, 1_500)
 
     def _add(self, encoded_bytes: int, at_most: int, estimated: int) -> None:
         self.bytes_apart += encoded_bytes

@@ -188,7 +188,8 @@ def _block_tokens(block: Block) -> int:
         content = block.get("content")
         if isinstance(content, str):
             return tokens_of(content)
-        return sum(_block_tokens(part) for part in content or () if isinstance(part, dict))
+        parts = content if isinstance(content, list) else ()
+        return sum(_block_tokens(part) for part in parts if isinstance(part, dict))
     return 0 if kind == "redacted_thinking" else MEDIA_TOKENS
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 import msgspec
 
 from onevault.core.codec import Codec, Decoder, WireRequest
-from onevault.core.events import Event
+from onevault.core.events import Event, Finished, Passed
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
 from onevault.core.ports import Dispatch
 from onevault.core.transport import HttpAnswer, HttpRequest, Origin, Phase, Transport, TransportError
+from onevault.dialects.anthropic_count_tokens import counted_locally
 
 ANSWER_BYTES_MAX = 64 << 20
 ERROR_BYTES_MAX = 64 << 10
@@ -63,6 +65,7 @@ class Attempt:
         "status",
     )
 
+    _exchange: AbstractAsyncContextManager[HttpAnswer] | None
     _codec: Codec
     _decoder: Decoder
     _answer: HttpAnswer
@@ -84,10 +87,15 @@ class Attempt:
 
     async def __aenter__(self) -> Attempt:
         dispatch = self._dispatch
+        self._exchange = None
         endpoint = self._endpoints.get(dispatch.target.provider)
         if endpoint is None:
             # The configuration changed between routing and sending.
             raise Fault(FaultKind.PROVIDER_ERROR, f"The provider {dispatch.target.provider} is no longer configured.")
+        if not endpoint.dialects[dispatch.incoming.operation]:
+            self.status = 200
+            self._first = (Passed(counted_locally(dispatch.incoming)), Finished())
+            return self
         wire = self._encode(endpoint)
         self._exchange = self._transport.exchange(_http_request(endpoint, wire, dispatch))
         try:
@@ -104,7 +112,8 @@ class Attempt:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._exchange.__aexit__(kind, error, trace)
+        if self._exchange is not None:
+            await self._exchange.__aexit__(kind, error, trace)
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
         yield self._first

@@ -89,6 +89,8 @@ class Exchange:
             if connection is None:
                 connection = await pool.connection(until=min(now + request.connect_s, total_at), fresh=fresh)
                 now = monotonic()
+            if request.on_sent is not None and not fresh:
+                request.on_sent()
             try:
                 if not connection.begin(request, head, now=now, total_at=total_at):
                     await connection.finish_sending(request)

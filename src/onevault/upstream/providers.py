@@ -15,7 +15,11 @@ from onevault.core.prices import Price, Rates
 Credential = Literal["bearer", "x_api_key"]
 
 _OPENAI: Final = MappingProxyType(
-    {Operation.CHAT: (Dialect.OPENAI_CHAT,), Operation.EMBEDDINGS: (Dialect.OPENAI_EMBEDDINGS,)}
+    {
+        Operation.CHAT: (Dialect.OPENAI_CHAT,),
+        Operation.EMBEDDINGS: (Dialect.OPENAI_EMBEDDINGS,),
+        Operation.COUNT_TOKENS: (),
+    }
 )
 _ANTHROPIC: Final = MappingProxyType(
     {Operation.CHAT: (Dialect.ANTHROPIC_MESSAGES,), Operation.COUNT_TOKENS: (Dialect.ANTHROPIC_COUNT_TOKENS,)}
@@ -23,7 +27,7 @@ _ANTHROPIC: Final = MappingProxyType(
 
 
 class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of provider. An operation that it lacks is an absent key.
+    """One kind of provider. An operation that it lacks is an absent key; one with no dialect is answered by the gateway itself.
 
     `base_url` None: the entry must say where it is. `codecs` names, for each operation, the dialects that it speaks; the
     first is used where the caller's own is not among them. `prices_from` are the providers in the price data whose models it

@@ -14,16 +14,19 @@ from typing import Any
 import aiohttp
 import msgspec
 import uvicorn
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from onevault.admin.app import create_admin
 from onevault.admin.deps import AdminDeps, Health
 from onevault.api.errors import status_of
-from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ApiKey, Organization, ScopeId, User
-from onevault.core.ports import Admission, Change, Principal, Snapshot
-from onevault.core.records import QuotaReset, Record, Settled
+from onevault.core.identity import ScopeId
+from onevault.core.ports import Change, Directory, Snapshot
+from onevault.core.records import Record, Settled
 from onevault.policy.access import Access
 from onevault.stores.memory.ledger import MemoryLedger
+from onevault.stores.memory.rates import MemoryRates
+from onevault.stores.sql.directory import VaultDirectory
+from onevault.stores.sql.engine import Vault
 
 ADMIN_KEY = "adm_a-long-and-random-admin-key"
 NOON_NS = 1_795_262_400 * 1_000_000_000
@@ -45,55 +48,30 @@ class SetClock:
         await asyncio.sleep(0)
 
 
-class DictDirectory:
-    """The contract of `ports.Directory` over a list of changes."""
+class Interruptible:
+    """A directory that can be cut off, and counts how often it was read whole."""
 
-    def __init__(self) -> None:
-        self.history: list[Change] = []
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
         self.snapshots = 0
         self.down = False
-
-    def _newest(self) -> dict[str, Organization | User | ApiKey]:
-        newest: dict[str, Organization | User | ApiKey] = {}
-        for change in self.history:
-            newest[id_of(change.entity)] = change.entity
-        return newest
 
     async def snapshot(self) -> Snapshot:
         self._check()
         self.snapshots += 1
-        newest = self._newest().values()
-        return Snapshot(
-            version=len(self.history),
-            organizations={each.org_id: each for each in newest if isinstance(each, Organization)},
-            users={each.user_id: each for each in newest if isinstance(each, User)},
-            keys={each.key_id: each for each in newest if isinstance(each, ApiKey)},
-        )
+        return await self.directory.snapshot()
 
     async def version(self) -> int:
         self._check()
-        return len(self.history)
+        return await self.directory.version()
 
     async def put(self, change: Change) -> None:
         self._check()
-        known = self._newest().get(id_of(change.entity))
-        if (known.version if known else 0) != change.entity.version - 1:
-            raise Fault(FaultKind.CONFLICT, "changed meanwhile")
-        self.history.append(change)
+        await self.directory.put(change)
 
     def _check(self) -> None:
         if self.down:
-            raise Fault(FaultKind.STORE_UNAVAILABLE, "The vault cannot be reached.")
-
-
-def id_of(entity: Organization | User | ApiKey) -> str:
-    match entity:
-        case Organization():
-            return entity.org_id
-        case User():
-            return entity.user_id
-        case ApiKey():
-            return entity.key_id
+            raise OperationalError("SELECT canary", None, Exception("unable to open database file"))
 
 
 class ListJournal:
@@ -102,20 +80,6 @@ class ListJournal:
 
     async def append(self, record: Record) -> None:
         self.records.append(record)
-
-
-class NoRates:
-    def __init__(self) -> None:
-        self.resets: list[QuotaReset] = []
-
-    async def admit(self, principal: Principal, *, call_id: str, now_ns: int) -> Admission:
-        return Admission(call_id=call_id, principal=principal, requests=None, tokens=None)
-
-    async def leave(self, admission: Admission) -> None:
-        return None
-
-    async def reset(self, reset: QuotaReset) -> None:
-        self.resets.append(reset)
 
 
 class DictRequests:
@@ -131,15 +95,19 @@ class DictRequests:
 
 @dataclass
 class Surroundings:
-    directory: Any = field(default_factory=DictDirectory)
+    vault: Vault
+    directory: Interruptible = field(init=False)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    rates: NoRates = field(default_factory=NoRates)
+    rates: MemoryRates = field(default_factory=MemoryRates)
     journal: ListJournal = field(default_factory=ListJournal)
     requests: DictRequests = field(default_factory=DictRequests)
     clock: SetClock = field(default_factory=SetClock)
     access: Access = field(default_factory=lambda: Access(Snapshot(version=0, organizations={}, users={}, keys={})))
     health: dict[str, Any] = field(default_factory=dict)
     numbers: int = 0
+
+    def __post_init__(self) -> None:
+        self.directory = Interruptible(VaultDirectory(self.vault, self.clock))
 
     def new_id(self) -> str:
         self.numbers += 1
@@ -159,6 +127,7 @@ class Surroundings:
             on_change=self.access.apply,
             status_of=status_of,
             health=self.health,
+            store_failures=(SQLAlchemyError,),
             version="0.0.1",
         )
 
@@ -186,6 +155,10 @@ class Client:
     port: int
     session: aiohttp.ClientSession
     around: Surroundings
+    org_id: str = ""
+    user_id: str = ""
+    key_id: str = ""
+    api_key: str = ""
 
     async def __call__(
         self, method: str, path: str, body: object = None, *, key: str | None = ADMIN_KEY, **more: Any
@@ -201,6 +174,10 @@ class Client:
             raw = await answer.read()
             return Answer(answer.status, answer.headers, msgspec.json.decode(raw) if raw else None)
 
+    async def changes(self) -> int:
+        """How many changes the directory has taken."""
+        return await self.around.directory.version()
+
     async def organization(self, name: str = "Acme", **more: object) -> str:
         made = await self("POST", "/admin/organizations", {"name": name, "monthly_budget_usd": 100, **more})
         assert made.status == 201, made.body
@@ -214,7 +191,9 @@ class Client:
 
 @asynccontextmanager
 async def serving(around: Surroundings) -> AsyncIterator[Client]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio turns Nagle's delay off only for sockets that say that they are TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     settings = uvicorn.Config(create_admin(around.deps()), log_level="error", lifespan="off")
     server = uvicorn.Server(settings)
     serve = asyncio.create_task(server.serve(sockets=[listener]))

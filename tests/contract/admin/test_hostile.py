@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sqlite3
 
 import msgspec
 import pytest
@@ -47,18 +46,16 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_nobody_without_an_admin_key_learns_anything(admin: Client, method: str, path: str) -> None:
+async def test_nobody_without_an_admin_key_learns_anything(admin: Client) -> None:
     user_id = await admin.user(await admin.organization())
     api_key = (await admin("POST", f"/admin/users/{user_id}/api-keys")).body["api_key"]
-    answers = [
-        await admin(method, path, {"nonsense": 1} if method in ("POST", "PATCH") else None, key=key)
-        for key in (None, "", "wrong", api_key, ADMIN_KEY + "x", ADMIN_KEY[:-1], ADMIN_KEY.upper(), "x" * 5000)
-    ]
-    for answer in answers:
-        assert (answer.status, answer.error["code"]) == (401, "UNAUTHENTICATED"), (path, answer.body)
-        assert answer.headers["www-authenticate"] == "Bearer"
-    assert len(admin.around.directory.history) == 3
+    strangers = (None, "", "wrong", api_key, ADMIN_KEY + "x", ADMIN_KEY[:-1], ADMIN_KEY.upper(), "x" * 5000)
+    for method, path in ROUTES:
+        for key in strangers:
+            answer = await admin(method, path, {"nonsense": 1} if method in ("POST", "PATCH") else None, key=key)
+            assert (answer.status, answer.error["code"]) == (401, "UNAUTHENTICATED"), (path, answer.body)
+            assert answer.headers["www-authenticate"] == "Bearer"
+    assert await admin.changes() == 3
 
 
 @pytest.mark.parametrize(
@@ -151,12 +148,10 @@ async def test_a_store_that_hangs_is_given_up(admin: Client, monkeypatch: pytest
 
 async def test_a_failure_of_ours_is_told_without_its_cause(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken() -> int:
-        raise sqlite3.OperationalError("near canary: syntax error")
+        raise RuntimeError("near canary")
 
+    await admin.organization()
     monkeypatch.setattr(admin.around.directory, "version", broken)
-    await admin("GET", "/admin/users")
-    monkeypatch.setattr(admin.around.directory, "snapshot", broken)
-    monkeypatch.setattr(admin.around.directory, "history", [])
     answer = await admin("GET", "/admin/users")
     assert (answer.status, answer.error["code"]) == (500, FaultKind.INTERNAL.value)
     assert "canary" not in answer.error["message"]
@@ -175,21 +170,15 @@ IDS = [
 ]
 
 
-@pytest.mark.parametrize("hostile", IDS)
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/admin/organizations/{}",
-        "/admin/users/{}",
-        "/admin/users/{}/usage",
-        "/admin/requests/{}",
-        "/admin/users/{}/api-keys",
-    ],
-)
-async def test_an_id_that_is_none_finds_nothing(admin: Client, path: str, hostile: str) -> None:
+PATHS = ["organizations/{}", "users/{}", "users/{}/usage", "requests/{}", "users/{}/api-keys"]
+
+
+async def test_an_id_that_is_none_finds_nothing(admin: Client) -> None:
     await admin.user(await admin.organization())
-    answer = await admin("GET", path.format(hostile))
-    assert (answer.status, answer.error["code"]) == (404, "NOT_FOUND")
+    for path in PATHS:
+        for hostile in IDS:
+            answer = await admin("GET", f"/admin/{path.format(hostile)}")
+            assert (answer.status, answer.error["code"]) == (404, "NOT_FOUND"), (path, hostile)
 
 
 async def test_what_looks_like_sql_is_only_a_name(admin: Client) -> None:
@@ -225,6 +214,8 @@ async def test_no_key_is_in_the_applications_memory_after_its_answer(admin: Clie
 
     gc.collect()
     text = made.body["api_key"]
-    held = [each for each in gc.get_objects() if str(type(each).__module__).startswith("onevault.") and text in repr(each)]
+    held = [
+        each for each in gc.get_objects() if str(type(each).__module__).startswith("onevault.") and text in repr(each)
+    ]
     assert held == []
     assert msgspec.json.encode(made.body)

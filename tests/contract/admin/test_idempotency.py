@@ -17,7 +17,7 @@ async def test_a_repetition_gets_the_first_answer_and_creates_nothing(admin: Cli
     answers = await asyncio.gather(*(admin("POST", "/admin/organizations", BODY, headers=headers) for _ in range(20)))
     assert {answer.status for answer in answers} == {201}
     assert len({answer.body["org_id"] for answer in answers}) == 1
-    assert len(admin.around.directory.history) == 1
+    assert await admin.changes() == 1
     spelled = b'{ "monthly_budget_usd": 1.0, "name": "Acme" }'
     assert (await admin("POST", "/admin/organizations", spelled, headers=headers)).status == 201
 
@@ -29,7 +29,7 @@ async def test_a_key_used_for_something_else_is_a_conflict(admin: Client) -> Non
     other_path = await admin("POST", "/admin/users", {"org_id": org_id, "email": "a@b.test"}, headers=headers)
     for answer in (other_body, other_path):
         assert (answer.status, answer.error["param"]) == (409, "Idempotency-Key")
-    assert len(admin.around.directory.history) == 1
+    assert await admin.changes() == 1
 
 
 async def test_a_repeated_api_key_is_neither_made_nor_shown_again(admin: Client) -> None:
@@ -40,7 +40,7 @@ async def test_a_repeated_api_key_is_neither_made_nor_shown_again(admin: Client)
     assert (first.status, second.status) == (201, 409)
     assert first.body["key_id"] in second.error["message"]
     assert first.body["api_key"] not in second.error["message"]
-    assert len(admin.around.directory.history) == 3
+    assert await admin.changes() == 3
 
 
 async def test_what_failed_may_be_tried_again_with_the_same_key(admin: Client) -> None:

@@ -53,7 +53,8 @@ def test_units_and_money_arrive_converted() -> None:
         limits: {max_cost_per_day: 100.00, max_requests_per_minute: 10/s, max_tokens_per_request: 4000}
         providers:
           mine: {type: openai_compatible, url: "http://localhost:11434/v1/", timeout: {connect: 1s, total: 2m}, retries: 0,
-                 models: [llama3, {name: big, alias: [large], context_length: 8192, max_output_tokens: 1024, prices: {input: 0.15, output: 0.6}}]}
+                 models: [llama3, {name: big, alias: [large], context_length: 8192, max_output_tokens: 1024,
+                  prices: {input: 0.15, output: 0.6}}]}
         """
     )
     assert (built.gateway.port, built.gateway.body_bytes_max, built.gateway.drain_timeout_s) == (9000, 1 << 20, 0.5)
@@ -166,6 +167,8 @@ REFUSALS: list[tuple[str, str, str]] = [
     ("1: 2", "", "quotes"),
     ("a: !!python/object/apply:os.system [echo]", "", "not YAML"),
     ("routing: {aliases: {a: &x [*x]}}", "", "too many"),
+    ("a: &a [" + "x," * 50 + "]\nb: &b [" + "*a," * 50 + "]\nc: [" + "*b," * 50 + "]", "", "too many"),
+    ("a: " + "[" * 20_000, "", "not YAML"),
 ]
 
 

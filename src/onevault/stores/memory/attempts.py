@@ -6,11 +6,9 @@ from collections import deque
 from typing import Final
 
 from onevault.core.windows import NS_PER_S, day_and_month
+from onevault.stores.memory.labels import far_from, is_day
 from onevault.stores.memory.minutes import CLOCK_STEP_NS, MINUTE_NS
 
-_DAYS_KEPT: Final = 3
-_MONTHS_KEPT: Final = 2
-_DAY_LABEL_LENGTH: Final = len("2026-11-21")
 _WINDOW_OVER_NS: Final = 48 * 3600 * NS_PER_S
 """A day that is two days past in UTC is past in every time zone."""
 
@@ -47,22 +45,19 @@ class Attempts:
         return starts, now_ns
 
     def count(self, label: str, number: int = 1) -> None:
-        """Counts an attempt in a day or month; beginning one forgets the one of its kind that was begun first."""
+        """Counts attempts in a day or month; beginning one forgets those far from it."""
         count = self.counts.get(label)
-        if count is not None:
-            self.counts[label] = count + number
-            return
-        kept = _DAYS_KEPT if len(label) == _DAY_LABEL_LENGTH else _MONTHS_KEPT
-        alike = [other for other in self.counts if len(other) == len(label)]
-        for old in alike[: max(0, len(alike) + 1 - kept)]:
-            del self.counts[old]
-        self.counts[label] = number
+        if count is None:
+            for far in far_from(label, self.counts):
+                del self.counts[far]
+            count = 0
+        self.counts[label] = count + number
 
     def is_idle(self, now_ns: int) -> bool:
         """Nothing runs, the minute is empty, and every day and month that was counted is over in all time zones."""
         if self.running or abs(now_ns - self.asked_ns) <= MINUTE_NS:
             return False
         day, month = day_and_month(now_ns - _WINDOW_OVER_NS, "UTC")
-        if any(label >= (day if len(label) == _DAY_LABEL_LENGTH else month) for label in self.counts):
+        if any(label >= (day if is_day(label) else month) for label in self.counts):
             return False
         return self.starts_ns is None or not self.minute(now_ns)[0]

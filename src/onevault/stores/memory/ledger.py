@@ -89,7 +89,8 @@ class MemoryLedger:
         )
 
     def load(self, rows: Iterable[ScopeUsage]) -> None:
-        """Sets windows to what the vault knows of them, at start, before anything is replayed."""
+        """Sets windows to what the vault knows of them, at start, before anything is replayed. Of a scope's days and months those
+        around the newest are kept."""
         for row in sorted(rows, key=lambda row: row.label):
             windows = self._scopes.setdefault(row.scope, {})
             window = windows.get(row.label) or open_window(windows, row.label)

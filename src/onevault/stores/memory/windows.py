@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from onevault.stores.memory.labels import far_from
+
 TOTAL: Final = ""
 """The label of the window that never ends."""
-_DAYS_KEPT: Final = 3
-"""A clock or an organization's time zone can move back by up to two days (from UTC+14 to UTC-11)."""
-_MONTHS_KEPT: Final = 2
-_DAY_LABEL_LENGTH: Final = len("2026-11-21")
 
 
 class WindowUsage:
@@ -36,15 +34,9 @@ WindowsOfScope = dict[str, WindowUsage]
 
 
 def open_window(windows: WindowsOfScope, label: str) -> WindowUsage:
-    """Begins a window, and forgets the one of its kind that was begun first and that nothing is held in.
-
-    Not the one with the oldest label: after a clock that ran ahead has been put right, the labels to forget are the newest.
-    """
-    length = len(label)
-    kept = _DAYS_KEPT if length == _DAY_LABEL_LENGTH else _MONTHS_KEPT
-    alike = [other for other in windows if len(other) == length]
-    for old in alike[: max(0, len(alike) + 1 - kept)]:
-        if not windows[old].held and not windows[old].tokens_held:
-            del windows[old]
-    added = windows[label] = WindowUsage(label)
-    return added
+    """Begins a window, and forgets those far from it that nothing is held in."""
+    for far in far_from(label, windows):
+        if not windows[far].held and not windows[far].tokens_held:
+            del windows[far]
+    begun = windows[label] = WindowUsage(label)
+    return begun
