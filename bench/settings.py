@@ -9,6 +9,7 @@ from typing import Final
 LITELLM_VERSION: Final = "1.106.2"
 PORTKEY_VERSION: Final = "1.15.2"
 PORTKEY_NODE_SERVER_VERSION: Final = "1.14.1"
+PROFILER_VERSION: Final = "0.4.3"
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 INSTALLED: Final = ROOT / ".bench"

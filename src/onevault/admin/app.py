@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
@@ -65,14 +66,15 @@ def create_admin(deps: AdminDeps) -> FastAPI:
             Security(HTTPBearer(scheme_name="AdminKey", description="An admin key.", auto_error=False)),
         ],
     )
-    for routes in (organization_routes(desk), user_routes(desk), key_routes(desk), operation_routes(desk)):
-        app.include_router(routes)
+    routers = (organization_routes(desk), user_routes(desk), key_routes(desk), operation_routes(desk))
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(Door, key_sha256s=deps.admin_key_sha256s, status_of=deps.status_of, ids=deps.ids)
-    _render_faults(app, deps)
+    _render_faults(app, deps, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
     return app
 
 
-def _render_faults(app: FastAPI, deps: AdminDeps) -> None:
+def _render_faults(app: FastAPI, deps: AdminDeps, routes: list[APIRoute]) -> None:
     def rendered(fault: Fault) -> Response:
         status = deps.status_of(fault.kind)
         body = error_body(status, code=fault.kind.value, message=fault.message, param=fault.param)
@@ -88,13 +90,13 @@ def _render_faults(app: FastAPI, deps: AdminDeps) -> None:
         return rendered(fault_of_problems(problems.errors()))
 
     @app.exception_handler(HTTPException)
-    async def on_refusal(_: Request, refusal: HTTPException) -> Response:
+    async def on_refusal(request: Request, refusal: HTTPException) -> Response:
         """What routing refuses (404, 405) and bodies that are not JSON (400)."""
         code = FaultKind.NOT_FOUND if refusal.status_code == 404 else FaultKind.INVALID_REQUEST
         told = {404: "There is no such path here.", 405: "This path does not take this method."}
         message = told.get(refusal.status_code, refusal.detail)
         body = error_body(refusal.status_code, code=code.value, message=message, param=None)
-        headers = dict(refusal.headers or {})
+        headers = {"allow": _methods(routes, request.scope["path"])} if refusal.status_code == 405 else None
         return Response(body, status_code=refusal.status_code, media_type="application/json", headers=headers)
 
     async def on_store_failure(_: Request, __: Exception) -> Response:
@@ -107,3 +109,9 @@ def _render_faults(app: FastAPI, deps: AdminDeps) -> None:
     async def on_failure(_: Request, __: Exception) -> Response:
         """The server logs the exception; the caller learns that it was ours."""
         return rendered(Fault(FaultKind.INTERNAL, "The gateway failed; the failure is logged."))
+
+
+def _methods(routes: list[APIRoute], path: str) -> str:
+    """What a path takes over all its routes; the framework tells only those of the first."""
+    matching = (route.methods or () for route in routes if route.path_regex.match(path))
+    return ", ".join(sorted({method for methods in matching for method in methods}))

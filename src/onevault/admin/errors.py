@@ -36,6 +36,7 @@ def error_body(status: int, *, code: str, message: str, param: str | None) -> by
 
 def fault_of_problems(problems: Sequence[Mapping[str, Any]]) -> Fault:
     """One fault for everything that pydantic found wrong: each problem with its field; never what was sent."""
+    problems = sorted(problems, key=lambda problem: problem["type"] == NOT_AVAILABLE_YET)
     told = [_problem(problem) for problem in problems[:_PROBLEMS_SHOWN_MAX]]
     if len(problems) > len(told):
         told.append(("", f"and {len(problems) - len(told)} more"))

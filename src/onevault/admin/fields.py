@@ -51,11 +51,14 @@ def nanos(value: object) -> int:
 
 
 def count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    """A whole number, also where it is written as `60.0`: to JSON they are the same."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
         raise _refused("must be a whole number")
     if not 0 <= value <= COUNT_MAX:
         raise _refused(f"must be between 0 and {COUNT_MAX}")
-    return value
+    if value != int(value):
+        raise _refused("must be a whole number")
+    return int(value)
 
 
 def flag(value: object) -> bool:

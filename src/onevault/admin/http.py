@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from onevault.admin.commands import Actor, Office
 from onevault.admin.deps import AdminDeps
@@ -81,7 +82,7 @@ def _actor(request: Request) -> Actor:
 ActorOf = Annotated[Actor, Depends(_actor)]
 
 IfMatch = Annotated[
-    str | None,
+    str | SkipJsonSchema[None],
     Header(
         alias="If-Match",
         pattern=r'^(\*|"[0-9]{1,15}"|[0-9]{1,15})$',
@@ -89,7 +90,7 @@ IfMatch = Annotated[
     ),
 ]
 IdempotencyKey = Annotated[
-    str | None,
+    str | SkipJsonSchema[None],
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,200}$",
@@ -119,7 +120,7 @@ class _ListQueryWithDeleted(_ListQuery):
 
 
 class _UsersQuery(_ListQueryWithDeleted):
-    org_id: str | None = Field(None, pattern=_ID, description="Only those of this organization.")
+    org_id: str | SkipJsonSchema[None] = Field(None, pattern=_ID, description="Only those of this organization.")
 
 
 ListQuery = Annotated[_ListQuery, Query()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 Scope = MutableMapping[str, Any]
@@ -12,6 +12,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONNECTION = "onevault.connection"
+"""Where the server puts what implements `Connection` into the scope."""
+
+
+class Connection(Protocol):
+    """The client's connection; `on_lost` is called when it is gone."""
+
+    on_lost: Callable[[], None] | None
+
 
 JSON = (b"content-type", b"application/json")
 _BEARER = "bearer "

@@ -59,7 +59,7 @@ class Generate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        hang_up = HangUp()
+        hang_up = HangUp(scope)
         request = CallerRequest(
             call_id=self.ids(),
             started_ns=self.clock.wall_ns(),
@@ -104,7 +104,7 @@ class Generate:
             await self._refuse(Fault(FaultKind.INTERNAL, "The gateway failed."), request, stream, send)
         finally:
             self.in_flight.calls -= 1
-            hang_up.close()
+            hang_up.answered()
 
     def _take_on(self) -> None:
         if self.in_flight.draining:
@@ -120,7 +120,7 @@ class Generate:
         extensions = header_extensions(headers)
         if extensions is not None:
             incoming = incoming.with_header_extensions(extensions)
-        hang_up.watch(receive)
+        hang_up.watch()
         return incoming
 
     async def _headers(self, answer: Answer) -> Headers:

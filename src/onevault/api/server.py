@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from onevault.api.asgi import App
+from onevault.api.asgi import CONNECTION, App
 
 HEADERS_MAX = 128
 
@@ -22,9 +22,14 @@ class HeadersTooLarge(Exception):
 
 
 def bounded_protocol(*, header_bytes_max: int, head_timeout_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol with a limit on a request's head in bytes, and on the time until a connection's first head is in."""
+    """uvicorn's protocol with a limit on a request's head in bytes and on the time until a connection's first head is in.
+
+    It puts itself into the scope as `Connection`, and tells whoever asks when the client is gone: a task that waits for
+    ASGI's disconnect message costs each call more than its authentication and admission.
+    """
 
     class BoundedProtocol(HttpToolsProtocol):
+        on_lost: Callable[[], None] | None = None
         _head_bytes = 0
         _head_timer: asyncio.TimerHandle | None = None
 
@@ -35,10 +40,13 @@ def bounded_protocol(*, header_bytes_max: int, head_timeout_s: float) -> type[Ht
         def connection_lost(self, exc: Exception | None) -> None:
             self._in_time()
             super().connection_lost(exc)
+            if self.on_lost is not None:
+                self.on_lost()
 
         def on_message_begin(self) -> None:
             self._head_bytes = 0
             super().on_message_begin()
+            self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
         def on_url(self, url: bytes) -> None:
             self._count(len(url))

@@ -95,9 +95,11 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
     """A gateway from its settings. Raises Fault or OSError for what keeps it from starting; then nothing is left open."""
     clock = SystemClock()
     metrics = Metrics()
-    observer = CallObserver(metrics)
+    monitoring = settings.monitoring
+    observer = CallObserver(metrics, level=monitoring.log_level, json=monitoring.log_format == "json")
     in_flight = InFlight(settings.gateway.calls_in_flight_max)
     async with AsyncExitStack() as stack:
+        stack.callback(observer.flush)
         stores = await stack.enter_async_context(open_stores(settings, clock))
         simulator = await _simulator(settings, stack)
         transport = LeanTransport(TransportSettings())
@@ -130,9 +132,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             path: Generate(INGRESS[dialect], exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
             for path, dialect in _GENERATE.items()
         }
-        health = Health(
-            lambda: not in_flight.draining, metrics.render if settings.monitoring.prometheus else None, __version__
-        )
+        health = Health(lambda: not in_flight.draining, metrics.render if monitoring.prometheus else None, __version__)
         described = msgspec.json.encode(document(admin.openapi(), version=__version__))
         app = Gateway(
             exact={path: {"POST": handler} for path, handler in generate.items()}

@@ -70,7 +70,9 @@ def _walk(root: yaml.Node) -> tuple[dict[str, int], list[Problem]]:
         node, path, depth = waiting.pop()
         walked += 1
         if walked > NODES_MAX or depth > DEPTH_MAX:
-            return lines, [Problem("", "too many values, or nested too deeply", f"{NODES_MAX} values, {DEPTH_MAX} levels")]
+            return lines, [
+                Problem("", "too many values, or nested too deeply", f"{NODES_MAX} values, {DEPTH_MAX} levels")
+            ]
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 lines[f"{path}[{index}]"] = item.start_mark.line + 1

@@ -105,11 +105,11 @@ class _Opaque:
 class BlockReader:
     """Turns blocks and their deltas into events; `part` is the block's index."""
 
-    __slots__ = ("_calls", "_kinds", "_opaque", "_usage", "ended")
+    __slots__ = ("_calls", "_opaque", "_silent", "_usage", "ended")
 
     def __init__(self) -> None:
-        self._kinds: dict[int, str] = {}
         self._calls: dict[int, int] = {}
+        self._silent: set[int] = set()  # calls that have no arguments yet
         self._opaque: dict[int, _Opaque] = {}
         self._usage: AnthropicUsage | None = None
         self.ended = False
@@ -123,7 +123,6 @@ class BlockReader:
     def start(self, index: int, raw: Raw, events: list[Event]) -> None:
         block = _BLOCK(raw)
         kind = block.type
-        self._kinds[index] = kind
         if kind == "text":
             if block.text:
                 events.append(TextAdded(block.text, index))
@@ -138,7 +137,9 @@ class BlockReader:
         elif kind == "tool_use":
             call = self._calls[index] = len(self._calls)
             events.append(ToolCallStarted(call, block.id or "", block.name or "", index))
+            self._silent.add(index)
             if bytes(block.input) not in _NO_INPUT:
+                self._silent.discard(index)
                 events.append(ToolArgumentsAdded(call, bytes(block.input).decode(), index))
         else:
             self._opaque[index] = _Opaque(kind, raw)
@@ -155,6 +156,7 @@ class BlockReader:
             elif index not in self._calls:
                 raise malformed("arguments without a tool call")
             elif delta.partial_json:
+                self._silent.discard(index)
                 events.append(ToolArgumentsAdded(self._calls[index], delta.partial_json, index))
         elif kind == "thinking_delta":
             if delta.thinking:
@@ -169,6 +171,9 @@ class BlockReader:
             raise malformed("a kind of content that is not known")
 
     def stop(self, index: int, events: list[Event]) -> None:
+        if index in self._silent:  # a call without arguments is called with none, not with no JSON
+            self._silent.discard(index)
+            events.append(ToolArgumentsAdded(self._calls[index], "{}", index))
         opaque = self._opaque.pop(index, None)
         if opaque is None:
             return

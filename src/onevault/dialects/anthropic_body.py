@@ -42,7 +42,7 @@ class InnerBlock(msgspec.Struct, frozen=True):
 
     type: str
     text: str | None = None
-    source: Source | None = None
+    source: Source | str | None = None
     title: str | None = None
     context: str | None = None
     citations: Raw = ABSENT
@@ -50,11 +50,11 @@ class InnerBlock(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Any content block: which field counts depends on `type`. `content` is a tool result's in `tool_result` only."""
+    """Any content block: which field counts depends on `type` (`source` is a text in `search_result`)."""
 
     type: str
     text: str | None = None
-    source: Source | None = None
+    source: Source | str | None = None
     title: str | None = None
     context: str | None = None
     citations: Raw = ABSENT
@@ -151,6 +151,7 @@ _NEEDED = {
 }
 
 
+_WITH_SOURCE = ("image", "document")
 _MISSING = (None, ABSENT)
 
 
@@ -160,6 +161,8 @@ def check_blocks(messages: list[MessageIn]) -> None:
         content = message.content
         if isinstance(content, list):
             for j, block in enumerate(content):
+                if isinstance(block.source, str) and block.type in _WITH_SOURCE:
+                    raise invalid(f"messages[{i}].content[{j}].source", "expected object, got str")
                 for needed in _NEEDED.get(block.type, ()):
                     if getattr(block, needed) in _MISSING:
                         raise invalid(f"messages[{i}].content[{j}].{needed}", "is missing")

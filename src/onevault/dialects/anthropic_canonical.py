@@ -122,9 +122,9 @@ def _part(block: Block, path: str) -> Part:
     if kind == "text":
         citations = None if bytes(block.citations) in (b"", b"null", b"[]") else block.citations
         return Text(text=block.text or "", cache=cache, citations=citations)
-    if kind == "image" and block.source is not None:
+    if kind == "image" and isinstance(block.source, Source):
         return _image(block.source, cache, path)
-    if kind == "document" and block.source is not None:
+    if kind == "document" and isinstance(block.source, Source):
         return _document(block, block.source, cache, path)
     if kind == "thinking":
         return Thinking(text=block.thinking or "", signature=block.signature)
@@ -153,9 +153,9 @@ def _result_parts(content: Raw, path: str) -> tuple[Text | Image | File, ...]:
         here, cache = f"{path}[{k}]", _mark(block.cache_control)
         if block.type == "text":
             parts.append(Text(text=block.text or "", cache=cache))
-        elif block.type == "image" and block.source is not None:
+        elif block.type == "image" and isinstance(block.source, Source):
             parts.append(_image(block.source, cache, here))
-        elif block.type == "document" and block.source is not None:
+        elif block.type == "document" and isinstance(block.source, Source):
             parts.append(_document(block, block.source, cache, here))
         else:
             raise unsupported(f"{here}.type", _NOT_THERE)

@@ -48,9 +48,14 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
         path = f"messages[{i}]"
         if message.name is not None:
             dropped["messages.name"] = None
-        blocks = [
-            block for j, part in enumerate(message.parts) for block in _blocks(part, f"{path}.content[{j}]", dropped)
-        ]
+        blocks: list[_Json] = []
+        calls = 0
+        for j, part in enumerate(message.parts):
+            if isinstance(part, ToolCall):
+                blocks += _blocks(part, f"{path}.tool_calls[{calls}].function.arguments", dropped)
+                calls += 1
+            else:
+                blocks += _blocks(part, f"{path}.content[{j}]", dropped)
         if message.role in (Role.SYSTEM, Role.DEVELOPER):
             system += blocks
             continue
@@ -137,7 +142,7 @@ def _input(call: ToolCall, path: str) -> Raw:
     try:
         _OBJECT.decode(call.arguments)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        raise invalid(path, f"(the arguments of the call of {call.name}) must be a JSON object") from None
+        raise invalid(path, "must be a JSON object") from None
     return Raw(call.arguments.encode())
 
 

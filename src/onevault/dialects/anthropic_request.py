@@ -130,7 +130,7 @@ def _size(parsed: CountTokensBody, body: bytes) -> InputSize:
     for message in parsed.messages:
         if isinstance(message.content, list):
             for block in message.content:
-                if block.source is not None:
+                if isinstance(block.source, Source):
                     _add(block.type, block.source, media)
                 elif block.type == "tool_result" and bytes(block.content).startswith(b"["):
                     _add_inner(block.content, media)
@@ -143,7 +143,7 @@ def _add_inner(content: Raw, media: MediaSize) -> None:
     except msgspec.DecodeError:
         return  # its bytes count as text
     for block in inner:
-        if block.source is not None:
+        if isinstance(block.source, Source):
             _add(block.type, block.source, media)
 
 

@@ -31,7 +31,7 @@ from onevault.core.operations import Dialect
 from onevault.dialects.json_body import ABSENT, present
 from onevault.dialects.openai_chat_passing import DONE, STOP_REASONS
 from onevault.dialects.openai_faults import fault_in_stream
-from onevault.dialects.openai_usage import OpenAIUsage, usage_of
+from onevault.dialects.openai_usage import GroqExtra, OpenAIUsage, usage_of
 from onevault.dialects.provider_faults import cut_short, malformed
 from onevault.dialects.sse import FrameCutter, frame_data
 
@@ -83,6 +83,7 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     system_fingerprint: str | None = None
     choices: list[Choice] | None = None
     usage: OpenAIUsage | None = None
+    x_groq: GroqExtra | None = None
     error: Any = None
 
 
@@ -189,8 +190,9 @@ class AnswerReader:
                 if choice.finish_reason in _FAILED:
                     raise malformed("an answer that failed on the way", data)
                 state.reason = choice.finish_reason
-        if chunk.usage is not None:
-            events.append(UsageReported(usage_of(chunk.usage)))
+        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
+        if usage is not None:
+            events.append(UsageReported(usage_of(usage)))
 
     def _read_delta(self, delta: Delta, state: _ChoiceState, events: list[Event]) -> None:
         thought = delta.reasoning_content or delta.reasoning

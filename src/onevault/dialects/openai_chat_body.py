@@ -50,7 +50,7 @@ class ContentPart(msgspec.Struct, frozen=True):
     type: str
     text: str | None = None
     refusal: str | None = None
-    image_url: ImageUrl | None = None
+    image_url: ImageUrl | str | None = None
     input_audio: AudioIn | None = None
     file: FileIn | None = None
     cache_control: CacheControl | None = None
@@ -100,7 +100,7 @@ class FunctionIn(msgspec.Struct, frozen=True):
 
 
 class ToolIn(msgspec.Struct, frozen=True):
-    type: str
+    type: str = "function"
     function: FunctionIn | None = None
     cache_control: CacheControl | None = None
 

@@ -33,6 +33,7 @@ from onevault.dialects.openai_chat_body import (
     ChatBody,
     ChatMessage,
     ContentPart,
+    ImageUrl,
     NamedChoice,
     ResponseFormatIn,
     ThinkingBlockIn,
@@ -48,6 +49,7 @@ _MODES = {
     "auto": ToolChoice(mode="auto"),
     "none": ToolChoice(mode="none"),
     "required": ToolChoice(mode="required"),
+    "any": ToolChoice(mode="required"),  # as Mistral writes it
 }
 
 
@@ -160,7 +162,8 @@ def _part(part: ContentPart, path: str) -> Part:
     if part.type == "refusal":
         return Refusal(text=part.refusal or "")
     if part.type == "image_url" and part.image_url is not None:
-        url, detail = part.image_url.url, part.image_url.detail
+        given = ImageUrl(part.image_url) if isinstance(part.image_url, str) else part.image_url
+        url, detail = given.url, given.detail
         data = split_data_url(url)
         if data is not None:
             return Image(data=data.base64, media_type=data.media_type, detail=detail, cache=cache)
@@ -172,6 +175,8 @@ def _part(part: ContentPart, path: str) -> Part:
     if part.type == "file" and part.file is not None:
         if part.file.file_data is None:
             raise unsupported(f"{path}.file.file_id", "is known to one provider only; send the file itself")
+        if part.file.file_data.startswith(("http://", "https://")):  # as OpenRouter takes it
+            return File(url=part.file.file_data, name=part.file.filename, cache=cache)
         data = split_data_url(part.file.file_data)
         if data is None:
             raise unsupported(f"{path}.file.file_data", "must be a base64 data URL")

@@ -8,7 +8,7 @@ import msgspec
 
 from onevault.core.events import ChoiceEnded, Event, Finished, Passed, StopReason, UsageReported
 from onevault.dialects.openai_faults import fault_in_stream
-from onevault.dialects.openai_usage import OpenAIUsage, usage_of
+from onevault.dialects.openai_usage import GroqExtra, OpenAIUsage, usage_of
 from onevault.dialects.provider_faults import cut_short, malformed
 from onevault.dialects.sse import FrameCutter, frame_data
 
@@ -54,6 +54,7 @@ class SeenChoice(msgspec.Struct, frozen=True, gc=False):
 class SeenAnswer(msgspec.Struct, frozen=True, gc=False):
     choices: list[SeenChoice] | None = None
     usage: OpenAIUsage | None = None
+    x_groq: GroqExtra | None = None
     error: Any = None
 
 
@@ -163,6 +164,8 @@ class PassingStream:
         events += ended
         if seen.usage is not None:
             events.append(UsageReported(usage_of(seen.usage)))
+        elif seen.x_groq is not None and seen.x_groq.usage is not None:
+            events.append(UsageReported(usage_of(seen.x_groq.usage)))
 
 
 class PassingWhole:

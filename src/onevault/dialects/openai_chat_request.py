@@ -117,7 +117,8 @@ def _size(parsed: ChatBody, body: bytes) -> InputSize:
         if isinstance(message.content, list):
             for part in message.content:
                 if part.image_url is not None:
-                    media.image(len(part.image_url.url))
+                    url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
+                    media.image(len(url))
                 elif part.input_audio is not None:
                     media.audio(len(part.input_audio.data))
                 elif part.file is not None:

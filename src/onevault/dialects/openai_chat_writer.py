@@ -32,7 +32,7 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.usage import NO_USAGE, Usage
-from onevault.dialects.openai_citations import annotation_of
+from onevault.dialects.openai_citations import Annotation, annotation_of
 from onevault.dialects.openai_usage import usage_written
 
 _encode = msgspec.json.encode
@@ -53,21 +53,32 @@ DONE_FRAME = b"data: [DONE]\n\n"
 
 
 class _ChoiceText:
-    """How far the text of a choice has come, and the block of it that citations refer to."""
+    """How far the text of a choice has come, and the citations of its last block: they may come before the text they are about."""
 
-    __slots__ = ("length", "part", "part_began", "signed_thinking")
+    __slots__ = ("cited", "length", "part", "part_began", "signed_thinking")
 
     def __init__(self) -> None:
         self.length = 0
         self.part = -1
         self.part_began = 0
+        self.cited: list[CitationAdded] = []
         self.signed_thinking = ""
 
-    def add(self, event: TextAdded) -> None:
-        if event.part != self.part:
-            self.part = event.part
-            self.part_began = self.length
-        self.length += len(event.text)
+    def begin(self, part: int) -> list[tuple[str, Annotation | Raw]]:
+        """Goes to a block; gives back the citations of the block before, each with the field that it goes into."""
+        cited = self.citations()
+        self.part = part
+        self.part_began = self.length
+        return cited
+
+    def citations(self) -> list[tuple[str, Annotation | Raw]]:
+        """The citations of the block, which has ended."""
+        cited, self.cited = self.cited, []
+        written: list[tuple[str, Annotation | Raw]] = []
+        for event in cited:
+            annotation = annotation_of(event, began=self.part_began, ended=self.length)
+            written.append(("citations", event.raw) if annotation is None else ("annotations", annotation))
+        return written
 
 
 class OpenAIChatWriter:
@@ -108,7 +119,9 @@ class OpenAIChatWriter:
             text = self._texts.get(event.choice)
             if text is None:
                 text = self._begun(event.choice, out)
-            text.add(event)
+            if event.part != text.part:
+                self._write_citations(event.choice, text.begin(event.part), out)
+            text.length += len(event.text)
             out.append(self._delta(event.choice, b'{"content":' + _encode(event.text) + b"}"))
         elif isinstance(event, ToolArgumentsAdded):
             call = b'{"index":%d,"function":{"arguments":' % event.call + _encode(event.json_text) + b"}}"
@@ -122,7 +135,7 @@ class OpenAIChatWriter:
         elif isinstance(event, AnswerStarted):
             self._start(event)
         elif isinstance(event, ChoiceEnded):
-            self._begun(event.choice, out)
+            self._write_citations(event.choice, self._begun(event.choice, out).citations(), out)
             reason = FINISH_REASONS[event.reason].encode()
             end = b'"choices":[{"index":%d,"delta":{},"finish_reason":"%b"}]}\n\n' % (event.choice, reason)
             out.append(self._head + end)
@@ -147,8 +160,10 @@ class OpenAIChatWriter:
         elif isinstance(event, ThinkingRedacted):
             delta = {"thinking_blocks": [{"type": "redacted_thinking", "data": event.data}]}
         elif isinstance(event, CitationAdded):
-            annotation = annotation_of(event, began=text.part_began, ended=text.length)
-            delta = {"citations": [event.raw]} if annotation is None else {"annotations": [annotation]}
+            if event.part != text.part:
+                self._write_citations(event.choice, text.begin(event.part), out)
+            text.cited.append(event)
+            return
         elif isinstance(event, OpaqueAdded):
             delta = {"opaque_blocks": [_opaque(event)]}
         elif isinstance(event, LogprobsAdded):
@@ -158,6 +173,10 @@ class OpenAIChatWriter:
         else:
             return
         out.append(self._delta(event.choice, _encode(delta)))
+
+    def _write_citations(self, choice: int, cited: list[tuple[str, Annotation | Raw]], out: list[bytes]) -> None:
+        for name, citation in cited:
+            out.append(self._delta(choice, _encode({name: [citation]})))
 
     def _start(self, event: AnswerStarted) -> None:
         head: dict[str, Any] = {
@@ -215,7 +234,10 @@ class OpenAIChatWriter:
     def _fold(self, event: Event, choice: dict[str, Any]) -> None:
         message = choice["message"]
         if isinstance(event, TextAdded):
-            self._texts.setdefault(event.choice, _ChoiceText()).add(event)
+            text = self._texts.setdefault(event.choice, _ChoiceText())
+            if event.part != text.part:
+                _fold_citations(message, text.begin(event.part))
+            text.length += len(event.text)
             message["content"] = (message["content"] or "") + event.text
         elif isinstance(event, RefusalAdded):
             message["refusal"] = (message["refusal"] or "") + event.text
@@ -237,15 +259,21 @@ class OpenAIChatWriter:
             message["tool_calls"][event.call]["function"]["arguments"] += event.json_text
         elif isinstance(event, CitationAdded):
             text = self._texts.setdefault(event.choice, _ChoiceText())
-            annotation = annotation_of(event, began=text.part_began, ended=text.length)
-            name, value = ("citations", event.raw) if annotation is None else ("annotations", annotation)
-            message.setdefault(name, []).append(value)
+            if event.part != text.part:
+                _fold_citations(message, text.begin(event.part))
+            text.cited.append(event)
         elif isinstance(event, OpaqueAdded):
             message.setdefault("opaque_blocks", []).append(_opaque(event))
         elif isinstance(event, LogprobsAdded):
             choice["logprobs"] = event.raw
         elif isinstance(event, ChoiceEnded):
+            _fold_citations(message, self._texts.setdefault(event.choice, _ChoiceText()).citations())
             choice["finish_reason"] = FINISH_REASONS[event.reason]
+
+
+def _fold_citations(message: dict[str, Any], cited: list[tuple[str, Annotation | Raw]]) -> None:
+    for name, citation in cited:
+        message.setdefault(name, []).append(citation)
 
 
 def _opaque(event: OpaqueAdded) -> dict[str, object]:

@@ -87,8 +87,10 @@ def openai_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def fault_in_stream(error: Any, frame: bytes) -> Fault:
     """What an error object inside a 200 answer means."""
     fields = error if isinstance(error, dict) else {"message": error}
-    code = fields.get("code")
-    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    status = 400 if fields.get("type") == "invalid_request_error" else 500
+    for named in (fields.get("code"), fields.get("status_code")):
+        if isinstance(named, int) and 400 <= named < 600:
+            status = named
     return provider_fault(_kind(fields, status), body=frame, param=fields.get("param"))
 
 

@@ -29,6 +29,12 @@ class OpenAIUsage(msgspec.Struct, frozen=True):
     prompt_cache_hit_tokens: int | None = None
 
 
+class GroqExtra(msgspec.Struct, frozen=True, gc=False):
+    """Where Groq puts the usage of a stream, asked for or not."""
+
+    usage: OpenAIUsage | None = None
+
+
 _NO_INPUT_DETAILS = InputDetails()
 _NO_OUTPUT_DETAILS = OutputDetails()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
@@ -153,6 +155,14 @@ def check(found: Principal | Refusal | None, now_ms: int) -> Principal:
     raise Fault(FaultKind.UNAUTHENTICATED, UNKNOWN if found is None else found.message)
 
 
+E = TypeVar("E", Organization, User, ApiKey)
+
+
+def _other(before: dict[str, E], after: dict[str, E]) -> list[E]:
+    """What is new or another object than before: a directory gives the same object for what has not changed."""
+    return [entity for entity_id, entity in after.items() if before.get(entity_id) is not entity]
+
+
 class Access:
     """Who is known, in memory, following changes one at a time.
 
@@ -166,13 +176,19 @@ class Access:
         self._users: dict[str, User] = {}
         self._keys: dict[bytes, ApiKey] = {}
         self._resolved: dict[bytes, tuple[ApiKey, User | None, Organization | None, Principal | Refusal]] = {}
+        self._loaded = Snapshot(version=-1, organizations={}, users={}, keys={})
         self.load(snapshot)
 
     def load(self, snapshot: Snapshot) -> None:
         """Takes over what a newer snapshot knows. A change applied since the snapshot was read stays."""
-        for entities in (snapshot.organizations, snapshot.users, snapshot.keys):
-            for entity in entities.values():
-                self.apply(entity)
+        last = self._loaded
+        for organization in _other(last.organizations, snapshot.organizations):
+            self.apply(organization)
+        for user in _other(last.users, snapshot.users):
+            self.apply(user)
+        for key in _other(last.keys, snapshot.keys):
+            self.apply(key)
+        self._loaded = snapshot
 
     def apply(self, entity: Entity) -> None:
         """Takes over one entity's new state; an older version than the one known is ignored."""

@@ -10,6 +10,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Final, Self
 
 import aiohttp
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from onevault.core.transport import HttpRequest, Origin, Phase, TransportError
@@ -37,7 +38,7 @@ class AiohttpTransport:
         self._tls = tls_context(settings)
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
-        self._closed = False
+        self.closed = False
 
     def exchange(self, request: HttpRequest) -> AiohttpExchange:
         """As the port says. Entering raises ValueError for a request that must not be written (see `http1_head`)."""
@@ -45,7 +46,7 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """Closes every connection; exchanges in flight break. A second call does nothing."""
-        self._closed = True
+        self.closed = True
         for exchange in list(self.open):
             exchange.abort("the transport was closed")
         for session in (self._pooled, self._fresh):
@@ -56,7 +57,7 @@ class AiohttpTransport:
 
     def session(self, *, fresh: bool) -> aiohttp.ClientSession:
         """The session over the pool, or the one whose connections carry one exchange each."""
-        if self._closed:
+        if self.closed:
             raise TransportError("the transport is closed", phase=Phase.CONNECT)
         if fresh:
             if self._fresh is None:
@@ -173,7 +174,12 @@ class AiohttpExchange:
             self._reused = self._reused and isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError))
             self._reused = self._reused and not isinstance(partial, aiohttp.http.RawResponseMessage)
             raise self._error() from None
-        except BaseException:
+        except asyncio.CancelledError:
+            # Closing the connector cancels those that wait for a connection, but not their tasks.
+            task = asyncio.current_task()
+            if self._transport.closed and task is not None and not task.cancelling():
+                self.abort("the transport was closed")
+                raise self._error() from None
             self.abort("the exchange was cancelled")
             raise
         finally:
@@ -234,10 +240,10 @@ class AiohttpExchange:
     # ---- receiving ---------------------------------------------------------------------------------------------------
 
     async def _next_part(self) -> bytes:
-        if self._message:
-            raise self._error()
         if self._response is None:
             raise RuntimeError("an answer is read inside of its exchange")
+        if self._message:
+            raise self._error()
         until = self._within(self._request.stall_s)
         if self._sent and self._first_byte_at is not None:
             until = self._first_byte_at
@@ -297,16 +303,23 @@ class AiohttpExchange:
         return TransportError(self._message, phase=self._phase, timeout=self._timed_out)
 
 
-class _Request(aiohttp.ClientRequest):
-    """Shows the exchange which transport its request goes out on."""
+class _Connector(aiohttp.TCPConnector):
+    """Takes no idle connection on which bytes have come, and shows the exchange which one it got."""
 
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        _sending.get().wired(conn.transport)
-        return await super().send(conn)
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        # aiohttp would take what an idle connection has received for the answer to the next request.
+        while connection.protocol is None or connection.protocol.should_close:
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        _sending.get().wired(connection.transport)
+        return connection
 
 
 def _session(settings: TransportSettings, tls: ssl.SSLContext, *, force_close: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
+    connector = _Connector(
         limit=0,
         limit_per_host=settings.connections_per_origin_max,
         keepalive_timeout=None if force_close else settings.idle_s,
@@ -315,7 +328,6 @@ def _session(settings: TransportSettings, tls: ssl.SSLContext, *, force_close: b
     )
     session = aiohttp.ClientSession(
         connector=connector,
-        request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),

@@ -157,7 +157,7 @@ class ConfiguredCatalog:
     def _not_found(self, name: str, test: bool, allowed: Allowed) -> Fault:
         near: list[str] = []
         if len(name) <= NAME_CHARACTERS_MAX:
-            usable = {facts.id for facts in self._facts(test, allowed)}
+            usable = {facts.id for facts in self._models(test, allowed)}
             near = difflib.get_close_matches(name.lower(), sorted(usable), n=SUGGESTIONS_MAX, cutoff=0.6)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         return Fault(FaultKind.MODEL_NOT_FOUND, f"The model {_quoted(name)} does not exist here.{hint}", param="model")

@@ -39,7 +39,7 @@ def request_head(request: HttpRequest, *, host: str) -> bytes:
     """The request line and headers with the blank line, `host` as `authority` gave it. Nothing is escaped or repaired.
 
     Raises ValueError for a method that has no place here, for a path that is no request target, for names that are no
-    lower-case tokens, for CR, LF and NUL in values, and for headers that frame the message (RFC 9112, sections 3, 5 and 6).
+    lower-case tokens, for values with CR, LF, NUL or beyond ASCII, and for headers that frame the message (RFC 9112, sections 3, 5 and 6).
     """
     method = request.method
     if method not in _METHODS:
@@ -58,10 +58,9 @@ def request_head(request: HttpRequest, *, host: str) -> bytes:
     breaks = len(request.headers) + (4 if body_bytes or method in _METHODS_WITH_BODY else 3)
     if text.count("\r") != breaks or text.count("\n") != breaks or "\0" in text:
         raise ValueError("a header's value holds CR, LF or NUL")
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        raise ValueError("a header's value holds characters beyond Latin-1") from None
+    if not text.isascii():
+        raise ValueError("a header's value holds characters beyond ASCII, which servers read in different ways")
+    return text.encode("ascii")
 
 
 def _check_name(name: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from onevault.core.faults import Fault
 from onevault.core.identity import Limit, Metric, Principal, ScopeId, Window
 from onevault.core.money import Nanos
 from onevault.core.records import AttemptRecord, Caller, Held, QuotaReset, Settled
@@ -19,6 +21,15 @@ SECOND_NS = 1_000_000_000
 def at(text: str, zone: str = "UTC") -> int:
     """The moment that a wall clock in a zone shows, in ns since the epoch."""
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND_NS
+
+
+async def fault_of(work: Awaitable[object]) -> Fault | None:
+    """The fault that work was refused with; None where it was done."""
+    try:
+        await work
+    except Fault as fault:
+        return fault
+    return None
 
 
 NOON = at("2026-11-21T12:00:00")

@@ -15,6 +15,7 @@ from tests.contract.ledger.build import (
     SECOND_NS,
     USER,
     at,
+    fault_of,
     held,
     money,
     requests,
@@ -298,9 +299,8 @@ async def test_ten_thousand_concurrent_calls_never_hold_or_settle_more_than_the_
         hold = held(f"c{number}", chance.randint(1, 100), scopes=(scope, USER, ORG))
         for _ in range(chance.randint(0, 3)):
             await asyncio.sleep(0)
-        try:
-            await ledger.reserve(hold, [key, organization] if scope == KEY else [organization])
-        except Fault as fault:
+        fault = await fault_of(ledger.reserve(hold, [key, organization] if scope == KEY else [organization]))
+        if fault is not None:
             assert fault.kind is FaultKind.BUDGET_EXCEEDED
             refused += 1
             return

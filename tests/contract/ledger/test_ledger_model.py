@@ -9,10 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from tests.contract.ledger.build import KEY, NOON, ORG, OTHER_KEY, SECOND_NS, USER, held, money, reset, settled, tokens
+from tests.contract.ledger.build import (
+    KEY,
+    NOON,
+    ORG,
+    OTHER_KEY,
+    SECOND_NS,
+    USER,
+    fault_of,
+    held,
+    money,
+    reset,
+    settled,
+    tokens,
+)
 from tests.contract.ledger.conftest import ENGINES
 
-from onevault.core.faults import Fault, FaultKind
+from onevault.core.faults import FaultKind
 from onevault.core.identity import Metric, ScopeId, Window
 from onevault.core.records import Held, QuotaReset, Settled
 from onevault.core.windows import day_and_month
@@ -48,8 +61,9 @@ class Model:
                 tokens += event.usage.total_tokens
                 requests += 1
                 overshoot += max(0, event.cost - event.amount_held)
-            if isinstance(event, QuotaReset) and event.scope == scope and label:
-                if label in day_and_month(event.at_ns, event.time_zone):
+            if isinstance(event, QuotaReset) and event.scope == scope:
+                reset_labels = day_and_month(event.at_ns, event.time_zone)
+                if label in reset_labels:
                     money = tokens = requests = 0
         ended = {event.call_id for event in self.events if isinstance(event, Settled)}
         open_holds = [
@@ -124,9 +138,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         hold = held(f"c{self.number}", amount, tokens=count, at_ns=at_ns, scopes=scopes, zone=self.zone)
         limits = [limit for limit in self.limits if limit.scope in scopes]
         kinds = self._refusals(hold)
-        try:
-            self.loop.run_until_complete(self.ledger.reserve(hold, limits))
-        except Fault as fault:
+        fault = self.loop.run_until_complete(fault_of(self.ledger.reserve(hold, limits)))
+        if fault is not None:
             assert fault.kind in kinds
         else:
             assert not kinds
@@ -253,9 +266,8 @@ def test_no_sixty_seconds_hold_more_tokens_than_the_limit_and_none_are_refused_w
             hold = held(f"c{number}", tokens=asked, at_ns=now_ns)
             inside = sum(entry[1] for entry in counted if entry[0] > now_ns - 60 * SECOND_NS)
             a_little_longer = sum(entry[1] for entry in counted if entry[0] > now_ns - 60_100_000_000)
-            try:
-                await ledger.reserve(hold, [limit])
-            except Fault as fault:
+            fault = await fault_of(ledger.reserve(hold, [limit]))
+            if fault is not None:
                 assert fault.kind is FaultKind.RATE_LIMITED
                 assert a_little_longer + asked > 100
                 assert fault.retry_after_s is not None

@@ -1,50 +1,32 @@
-"""The transports that keep the contract, each on the event loops that it is used on."""
+"""The transports that keep the contract, each on both event loops."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import uvloop
+from tests.support.wire_certificates import Certificates, make_certificates
+from tests.support.wire_requests import MakeTransport
 
-from onevault.core.transport import HttpRequest, Origin, Transport
+from onevault.core.transport import Transport
 from onevault.upstream.aiohttp_transport import AiohttpTransport
 from onevault.upstream.http1 import LeanTransport
 from onevault.upstream.transport_settings import TransportSettings
-from tests.support.wire_certificates import Certificates, make_certificates
 
 
-@dataclass(frozen=True)
-class Subject:
-    """An implementation on an event loop."""
-
-    make: Callable[[TransportSettings], Transport]
-    policy: Callable[[], asyncio.AbstractEventLoopPolicy]
-
-    @property
-    def lean(self) -> bool:
-        return self.make is LeanTransport
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
-SUBJECTS = {
-    "lean-uvloop": Subject(LeanTransport, uvloop.EventLoopPolicy),
-    "lean-asyncio": Subject(LeanTransport, asyncio.DefaultEventLoopPolicy),
-    "aiohttp-uvloop": Subject(AiohttpTransport, uvloop.EventLoopPolicy),
-}
-
-
-@pytest.fixture(params=list(SUBJECTS))
-def subject(request: pytest.FixtureRequest) -> Subject:
-    return SUBJECTS[request.param]
-
-
-@pytest.fixture
-def event_loop_policy(subject: Subject) -> asyncio.AbstractEventLoopPolicy:
-    return subject.policy()
+@pytest.fixture(params=["lean", "aiohttp"])
+def implementation(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -54,17 +36,24 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-MakeTransport = Callable[..., Transport]
+@pytest.fixture(scope="session")
+def trust(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Loading the system's roots takes 20 ms a transport, which hundreds of tests need not wait for."""
+    if shutil.which("openssl") is None:
+        return {}
+    certificates: Certificates = request.getfixturevalue("certificates")
+    return {"system_trust": False, "ca_file": str(certificates.authority)}
 
 
 @pytest.fixture
-async def make_transport(subject: Subject) -> AsyncIterator[MakeTransport]:
-    """Makes transports from settings and closes them; no task and no exchange may outlive its test."""
+async def make_transport(implementation: str, trust: dict[str, Any]) -> AsyncIterator[MakeTransport]:
+    """Makes transports from settings and closes them after the test, which no task may outlive."""
     made: list[Transport] = []
     tasks_before = asyncio.all_tasks()
+    build = {"lean": LeanTransport, "aiohttp": AiohttpTransport}[implementation]
 
     def make(**settings: Any) -> Transport:
-        made.append(subject.make(TransportSettings(**settings)))
+        made.append(build(TransportSettings(**trust | settings)))
         return made[-1]
 
     yield make
@@ -72,36 +61,19 @@ async def make_transport(subject: Subject) -> AsyncIterator[MakeTransport]:
         await transport.close()
     for _ in range(3):
         await asyncio.sleep(0)
-    assert asyncio.all_tasks() <= tasks_before | {asyncio.current_task()}
+    left = {task for task in asyncio.all_tasks() - tasks_before if task is not asyncio.current_task()}
+    assert left == set()
 
 
 @pytest.fixture
-def transport(make_transport: MakeTransport) -> Transport:
+async def transport(make_transport: MakeTransport) -> Transport:
     return make_transport()
 
 
 @pytest.fixture(params=["http", "https"])
-def tls(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """For tests that run in the clear and over TLS: what the server needs, and what the transport."""
+def tls(request: pytest.FixtureRequest) -> ssl.SSLContext | None:
+    """For tests that run in the clear and over TLS: what the server needs; the transport trusts it."""
     if request.param == "http":
-        return {"server": {}, "transport": {}}
+        return None
     certificates: Certificates = request.getfixturevalue("certificates")
-    return {"server": {"tls": certificates.server_context()}, "transport": {"ca_file": str(certificates.authority)}}
-
-
-def ask(origin: Origin, **changes: Any) -> HttpRequest:
-    """A small POST with timeouts that no test waits for unless it changes them."""
-    fields: dict[str, Any] = {
-        "method": "POST",
-        "origin": origin,
-        "path": "/v1/things?a=1",
-        "headers": (("content-type", "application/json"),),
-        "body": b'{"a": 1}',
-        "connect_s": 5.0,
-        "first_byte_s": 5.0,
-        "stall_s": 5.0,
-        "total_s": 10.0,
-    }
-    return HttpRequest(**(fields | changes))
-
-
+    return certificates.server_context()

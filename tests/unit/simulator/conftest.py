@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from anthropic import AsyncAnthropic
+from anthropic import DefaultAsyncHttpxClient as AnthropicHttp
 from openai import AsyncOpenAI
+from openai import DefaultAsyncHttpxClient as OpenAIHttp
 
 from onevault.simulator.server import EmbeddedSimulator
-from onevault.simulator.settings import Settings
+from onevault.simulator.settings import Limits, Settings
 
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, but a client that makes its own takes 30 ms for it
 KEY = "sk-simulated-0123456789"
 
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[EmbeddedSimulator]:
-    async with EmbeddedSimulator(Settings(record_calls=True, record_bodies=True)) as running:
+    async with EmbeddedSimulator(
+        Settings(record_calls=True, record_bodies=True, limits=Limits(linger_s=0.2))
+    ) as running:
         yield running
 
 
 @pytest.fixture
 async def openai(simulator: EmbeddedSimulator) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=simulator.base_url + "/v1", api_key=KEY, max_retries=0, timeout=5) as client:
+    http = OpenAIHttp(verify=TLS)
+    async with AsyncOpenAI(
+        base_url=simulator.base_url + "/v1", api_key=KEY, max_retries=0, timeout=5, http_client=http
+    ) as client:
         yield client
 
 
 @pytest.fixture
 async def anthropic(simulator: EmbeddedSimulator) -> AsyncIterator[AsyncAnthropic]:
-    async with AsyncAnthropic(base_url=simulator.base_url, api_key=KEY, max_retries=0, timeout=5) as client:
+    http = AnthropicHttp(verify=TLS)
+    async with AsyncAnthropic(
+        base_url=simulator.base_url, api_key=KEY, max_retries=0, timeout=5, http_client=http
+    ) as client:
         yield client
 
 

@@ -88,6 +88,7 @@ class Commit:
         """Syncs and closes all files."""
         if self._syncer is not None:
             await asyncio.to_thread(self._syncer.stop)
+            await asyncio.sleep(0)  # a failure of the last sync comes through the loop
             self._resolve()
         elif self._file is not None:
             os.close(self._file.descriptor)

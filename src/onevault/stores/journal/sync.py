@@ -68,7 +68,7 @@ class Syncer:
             return tuple(self._files)
 
     def abandon(self) -> None:
-        """After a failure: closes all files unsynced and is ready for a new one."""
+        """Closes all files as they are; after a failure, is ready for a new one."""
         with self._lock:
             abandoned, self._files = self._files, []
         for file in abandoned:
@@ -89,9 +89,9 @@ class Syncer:
             self._wanted.clear()
             if not self._failed:
                 self._sync()
-        self._sync()
-        for file in self.files():
-            os.close(file.descriptor)
+        if not self._failed:
+            self._sync()
+        self.abandon()
 
     def _sync(self) -> None:
         try:
