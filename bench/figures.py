@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -70,28 +71,29 @@ class Bench:
         """Every figure that one gateway has. A figure that fails is noted, and the others are still taken."""
         is_ours = gateway.name == "OneVault"
         figures: dict[str, Figure] = {}
-        with started(gateway, self.upstream, self.directory / gateway.name) as gateway_started:
+        with self._started(gateway, "load") as first:
+            for case in CASES + BURSTS * self.effort.bursts:
+                connections = CONNECTIONS if is_ours or not case.events else self.effort.stream_connections_of_others
+                figures[case.name] = self._tried(case.name, partial(self.cpu, first, case, connections=connections))
+            whole_us = figures["whole"].value
+            if whole_us is not None:
+                figures["added_p50"] = self._tried("added latency", partial(self.added_latency, first, whole_us))
+                figures["added_p99"] = _p99_of(figures["added_p50"])
+        ready_s = [first.ready_s]
+        with self._started(gateway, "memory") as second:
+            ready_s.append(second.ready_s)
             time.sleep(_SETTLE_S)
-            memory = gateway_started.process.memory()
+            memory = second.process.memory()
             figures["memory_start"] = Figure.of([memory.rss_bytes / 1e6], pss_mb=memory.pss_bytes / 1e6)
             streams = OPEN_STREAMS if is_ours else self.effort.streams_of_others
             if streams:
-                figures["memory_stream"] = self._tried(
-                    "memory_stream", lambda: self.memory_per_stream(gateway_started, streams)
-                )
-            for case in CASES + BURSTS * self.effort.bursts:
-                connections = CONNECTIONS if is_ours or not case.events else self.effort.stream_connections_of_others
-                figures[case.name] = self._tried(
-                    case.name, partial(self.cpu, gateway_started, case, connections=connections)
-                )
-            whole_us = figures["whole"].value
-            if whole_us is not None:
-                try:
-                    figures["added_p50"], figures["added_p99"] = self.added_latency(gateway_started, whole_us)
-                except BenchError as error:
-                    figures["added_p50"] = figures["added_p99"] = Figure(None, note=str(error))
+                figures["memory_stream"] = self._tried("memory", partial(self.memory_per_stream, second, streams))
         starts = self.effort.starts if is_ours else self.effort.starts_of_others
-        figures["ready"] = self._tried("ready", lambda: self.start_to_ready(gateway, starts, gateway_started.ready_s))
+        while len(ready_s) < starts:
+            with self._started(gateway, f"start-{len(ready_s)}") as another:
+                ready_s.append(another.ready_s)
+        figures["ready"] = Figure.of(ready_s)
+        self.say(f"  start to ready: {figures['ready'].value:.2f} s")
         return figures
 
     def cpu(self, gateway: Started, case: Case, *, connections: int) -> Figure:
@@ -110,31 +112,28 @@ class Bench:
         self.say(f"  {case.name}: {figure.value:,.1f} µs  ({right} calls, {right / seconds:,.0f}/s)")
         return figure
 
-    def added_latency(self, gateway: Started, whole_us: float) -> tuple[Figure, Figure]:
-        """Milliseconds between the p50 (p99) of calls through the gateway and of the same calls to the upstream itself."""
+    def added_latency(self, gateway: Started, whole_us: float) -> Figure:
+        """Milliseconds between the p50 of calls through the gateway and of the same calls to the upstream itself; the p99's
+        are among the details."""
         rate, note = float(OPEN_LOOP_CALLS_PER_S), ""
         if rate * whole_us / 1e6 > _BUSY_SHARE_MAX:
             rate = max(1.0, round(_EASY_SHARE * 1e6 / whole_us))
             note = f"at {rate:,.0f} calls/s: it cannot do {OPEN_LOOP_CALLS_PER_S} on a core"
-        seconds = self.effort.latency_s
-        p50: list[float] = []
-        p99: list[float] = []
         measured: list[dict[str, float]] = []
         for _ in range(self.effort.latency_rounds):
             with self._watched(gateway):
-                direct = self.generator.open(self.upstream.directly, calls.WHOLE, calls_per_s=rate, seconds=seconds)
-                through = self.generator.open(
-                    gateway.destination(calls.WHOLE), calls.WHOLE, calls_per_s=rate, seconds=seconds
-                )
-            p50.append(through["p50_ms"] - direct["p50_ms"])
-            p99.append(through["p99_ms"] - direct["p99_ms"])
+                runs = {"direct": self.upstream.directly, "through": gateway.destination(calls.WHOLE)}
+                results = {
+                    who: self.generator.open(to, calls.WHOLE, calls_per_s=rate, seconds=self.effort.latency_s)
+                    for who, to in runs.items()
+                }
             kept = ("p50_ms", "p99_ms", "late_p99_ms")
-            measured.append(
-                {f"{who}_{name}": run[name] for who, run in (("direct", direct), ("through", through)) for name in kept}
-            )
-        figures = Figure.of(p50, note=note, measured=measured), Figure.of(p99, note=note)
-        self.say(f"  added latency at {rate:,.0f}/s: p50 {figures[0].value:.2f} ms, p99 {figures[1].value:.2f} ms")
-        return figures
+            measured.append({f"{who}_{name}": result[name] for who, result in results.items() for name in kept})
+        p50 = [run["through_p50_ms"] - run["direct_p50_ms"] for run in measured]
+        p99 = [run["through_p99_ms"] - run["direct_p99_ms"] for run in measured]
+        figure = Figure.of(p50, note=note, p99_rounds=p99, measured=measured)
+        self.say(f"  added latency at {rate:,.0f}/s: p50 {figure.value:.2f} ms, p99 {statistics.median(p99):.2f} ms")
+        return figure
 
     def memory_per_stream(self, gateway: Started, streams: int) -> Figure:
         """How much resident memory grows for each open stream, after a few streams have warmed everything up; in kB."""
@@ -143,24 +142,19 @@ class Bench:
             pass
         time.sleep(_SETTLE_S)
         before = gateway.process.memory()
-        with self.generator.held(to, _HELD, streams=streams, per_s=_HELD_OPENED_PER_S, hold_s=self.effort.hold_s):
+        with self.generator.held(
+            to, _HELD, streams=streams, per_s=_HELD_OPENED_PER_S, hold_s=self.effort.hold_s
+        ) as opened:
             time.sleep(self.effort.hold_s / 2)
             during = gateway.process.memory()
-        grown = (during.rss_bytes - before.rss_bytes) / streams / 1e3
-        self.say(f"  memory per open stream: {grown:,.1f} kB")
-        return Figure.of(
-            [grown], rss_mb=during.rss_bytes / 1e6, pss_kb=(during.pss_bytes - before.pss_bytes) / streams / 1e3
-        )
+        grown_kb = (during.rss_bytes - before.rss_bytes) / opened / 1e3
+        note = "" if opened == streams else f"at {opened:,} streams: it did not open more"
+        self.say(f"  memory per open stream: {grown_kb:,.1f} kB, at {opened:,}")
+        pss_kb = (during.pss_bytes - before.pss_bytes) / opened / 1e3
+        return Figure.of([grown_kb], note=note, rss_mb=during.rss_bytes / 1e6, pss_kb=pss_kb)
 
-    def start_to_ready(self, gateway: Gateway, starts: int, first_s: float) -> Figure:
-        """Seconds from spawning the process, on a directory without a past, to its being ready; the first start counts too."""
-        rounds = [first_s]
-        for number in range(1, starts):
-            with started(gateway, self.upstream, self.directory / f"{gateway.name}-start-{number}") as one:
-                rounds.append(one.ready_s)
-        figure = Figure.of(rounds)
-        self.say(f"  start to ready: {figure.value:.2f} s")
-        return figure
+    def _started(self, gateway: Gateway, purpose: str) -> AbstractContextManager[Started]:
+        return started(gateway, self.upstream, self.directory / f"{gateway.name}-{purpose}")
 
     def _tried(self, name: str, measure: Callable[[], Figure]) -> Figure:
         try:
@@ -169,8 +163,13 @@ class Bench:
             self.say(f"  {name}: {error}")
             return Figure(None, note=str(error))
 
-    def _watched(self, gateway: Started) -> Any:
+    def _watched(self, gateway: Started) -> AbstractContextManager[None]:
         return self.others.watched((gateway.process, self.upstream.process, self.generator.process))
+
+
+def _p99_of(latency: Figure) -> Figure:
+    rounds = latency.details.get("p99_rounds")
+    return Figure.of(rounds, note=latency.note) if rounds else Figure(None, note=latency.note)
 
 
 def _when_quiet(process: Process) -> float:

@@ -19,6 +19,7 @@ from bench.settings import CONNECTIONS, LOAD_CORE, ROOT
 
 _FAILURES_SHARE_MAX: Final = 0.001
 _DRAIN_TIMEOUT_S: Final = 120.0
+_OPENING_TIMEOUT_S: Final = 30.0
 _STREAM_EVENTS_SHARE_MIN: Final = 0.95
 """Gateways may leave out an event or two that carry nothing (a role, a ping), never the text's."""
 
@@ -48,17 +49,23 @@ class Generator:
 
     @contextmanager
     def held(self, to: Destination, case: Case, *, streams: int, per_s: float, hold_s: float) -> Iterator[int]:
-        """Streams that stay open while the block runs, which must take less than `hold_s`. Gives how many are open."""
-        timeout_s = streams / per_s + _DRAIN_TIMEOUT_S
+        """Streams that stay open while the block runs, which must take less than `hold_s`. Gives how many could be opened.
+
+        Raises BenchError when none could, or when one of them did not stay open.
+        """
+        timeout_s = streams / per_s + _OPENING_TIMEOUT_S
         job = {"kind": "hold", "streams": streams, "rate": per_s, "hold_s": hold_s}
         first = self._run(to, case, job, timeout_s=timeout_s)
-        if first.get("open", 0) < streams:
-            raise BenchError(f"{first.get('open', 0)} of {streams} streams opened; {first['first_failure']}")
-        yield int(first["open"])
-        last = self._read(hold_s + _DRAIN_TIMEOUT_S)
-        if last.get("still_open", 0) < streams:
+        opened = int(first.get("open", 0))
+        try:
+            if not opened:
+                raise BenchError(f"no stream opened; {first['first_failure']}")
+            yield opened
+        finally:
+            last = self._read(hold_s + _DRAIN_TIMEOUT_S)
+        if last.get("still_open", 0) < opened:
             raise BenchError(
-                f"only {last.get('still_open', 0)} of {streams} streams stayed open; {last['first_failure']}"
+                f"only {last.get('still_open', 0)} of {opened} streams stayed open; {last['first_failure']}"
             )
 
     def _run(self, to: Destination, case: Case, job: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:

@@ -91,4 +91,6 @@ def overhead_header(answer: Answer, *, now_ns: int) -> tuple[bytes, bytes]:
 
 def _ascii(text: str) -> bytes:
     """Header values carry ASCII without control characters; a model's name as a caller typed it may not."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
     return "".join(character if " " <= character <= "~" else "?" for character in text).encode()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from onevault import __version__
 from onevault.admin.app import create_admin
@@ -227,7 +228,8 @@ def _admin_deps(
         on_change=access.apply,
         status_of=status_of,
         health={"vault": vault, "calls": calls},
-        defaults=lambda: default_limits(settings),
+        defaults=lambda: access.defaults,
         tenant_id=settings.tenant.tenant_id,
         version=__version__,
+        store_failures=(SQLAlchemyError,),
     )

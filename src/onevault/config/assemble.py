@@ -32,7 +32,7 @@ from onevault.config.written import (
 from onevault.core.money import Nanos
 
 DEFAULT_DATA_DIR: Final = Path("onevault-data")
-DATABASE_NAME: Final = "vault.sqlite3"
+EMBEDDED_DATABASE: Final = ("sqlite", "sqlite:", "sqlite://")
 AUTO: Final = "auto"
 
 
@@ -62,10 +62,9 @@ def _said(section: object, *names: str, **renamed: str) -> dict[str, Any]:
 
 
 def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySettings:
-    data_dir = Path(written.data_dir).expanduser() if written.data_dir else DEFAULT_DATA_DIR
+    _check_database(written.database_url, problems)
     return GatewaySettings(
-        data_dir=data_dir,
-        database_path=_database(written.database_url, data_dir, problems),
+        data_dir=Path(written.data_dir).expanduser() if written.data_dir else DEFAULT_DATA_DIR,
         **_said(
             written,
             "version",
@@ -84,22 +83,18 @@ def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySetting
     )
 
 
-def _database(url: str | None, data_dir: Path, problems: list[Problem]) -> Path:
-    default = data_dir / DATABASE_NAME
-    if url is None:
-        return default
-    scheme, separator, rest = url.partition("://")
-    dialect = scheme.partition("+")[0].lower()
-    expected = "sqlite:///relative/path or sqlite:////absolute/path, or nothing for a file in the data directory"
-    if dialect in ("postgresql", "postgres"):
-        problems.append(Problem("gateway.database_url", f"{NOT_AVAILABLE}: PostgreSQL", expected))
-    elif dialect != "sqlite" or not separator or not rest.startswith("/") or len(rest) < 2 or "?" in rest:
-        problems.append(Problem("gateway.database_url", "not the URL of a database that can be used", expected))
-    elif ":memory:" in rest:
-        problems.append(Problem("gateway.database_url", "a vault in memory would forget what was spent", expected))
-    else:
-        return Path(rest[1:]).expanduser()
-    return default
+def _check_database(url: str | None, problems: list[Problem]) -> None:
+    """The vault is SQLite in the data directory; a URL may say so, and nothing else yet."""
+    if url is None or url.lower() in EMBEDDED_DATABASE:
+        return
+    scheme = url.partition(":")[0].partition("+")[0].lower()
+    what = {"postgresql": "PostgreSQL", "postgres": "PostgreSQL", "sqlite": "a vault outside the data directory"}.get(
+        scheme
+    )
+    message = f"{NOT_AVAILABLE}: {what}" if what else "not the URL of a database that can be used"
+    problems.append(
+        Problem("gateway.database_url", message, "sqlite:// or nothing; `gateway.data_dir` says where the vault is")
+    )
 
 
 def _security(written: SecurityWritten, problems: list[Problem]) -> SecuritySettings:

@@ -15,7 +15,7 @@ def describe(settings: Settings) -> list[str]:
     return [
         f"configuration: {settings.source or 'no file, the environment alone'}",
         f"listens on: http://{gateway.host}:{gateway.port} ({gateway.environment})",
-        f"data: {gateway.data_dir} (vault: {gateway.database_path}, durability: {gateway.durability})",
+        f"data: {gateway.data_dir} (durability: {gateway.durability})",
         f"admin key: {'given' if settings.security.admin_key else 'generated at the first start'}",
         *(_provider(entry) for entry in settings.providers),
         f"default: {routing.default_model or routing.default_provider or settings.providers[0].name}",

@@ -5,7 +5,7 @@
 of its own, so nobody fills in defaults later.
 
     Settings
-      gateway     version, environment, host, port, data_dir, database_path, durability, body_bytes_max, header_bytes_max,
+      gateway     version, environment, host, port, data_dir, durability, body_bytes_max, header_bytes_max,
                   body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts, retries_max
       security    admin_key, master_key
@@ -51,7 +51,6 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8000
     data_dir: Path = Path("onevault-data")
-    database_path: Path = Path("onevault-data/vault.sqlite3")
     durability: Durability = "group"
     body_bytes_max: int = 32 * MIB
     header_bytes_max: int = 64 * KIB
@@ -90,7 +89,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """None: generated at the first start and kept in the data directory with mode 0600. `master_key` decodes to 32 bytes."""
+    """`admin_key` None: generated at the first start and kept in the data directory with mode 0600. `master_key` decodes to 32
+    bytes; what it is to wrap is not kept by this version."""
 
     admin_key: Secret | None = None
     master_key: Secret | None = None

@@ -9,6 +9,7 @@ Nanos = NewType("Nanos", int)
 """An amount of US dollars in billionths. Negative only in corrections."""
 
 NANOS_PER_USD = 1_000_000_000
+_NANO_PLACES = 9
 ZERO = Nanos(0)
 USD_MAX = 1_000_000_000
 """The largest amount that configuration and the admin API take: a billion dollars still fits 64 bits of nanos."""
@@ -26,10 +27,17 @@ def nanos_from_usd(amount: str | int | float | Decimal) -> Nanos:
         raise ValueError(f"{amount!r} is not an amount of US dollars") from None
     if not exact.is_finite() or abs(exact) > USD_MAX:
         raise ValueError(f"{amount!r} is not an amount between 0 and {USD_MAX} US dollars")
-    nanos = exact * NANOS_PER_USD
-    if nanos != nanos.to_integral_value():
-        raise ValueError(f"{amount!r} is finer than a billionth of a dollar")
-    return Nanos(int(nanos))
+    sign, digits, exponent = exact.as_tuple()
+    places = int(exponent) + _NANO_PLACES
+    value = int("".join(map(str, digits)))
+    if places >= 0:
+        value *= 10**places
+    else:
+        # Not by Decimal's own arithmetic, which rounds to 28 digits in silence.
+        value, rest = divmod(value, 10**-places) if -places <= len(digits) else (0, value)
+        if rest:
+            raise ValueError(f"{amount!r} is finer than a billionth of a dollar")
+    return Nanos(-value if sign else value)
 
 
 def format_usd(amount: Nanos) -> str:

@@ -20,8 +20,8 @@ from onevault.dialects.anthropic_body import (
 )
 from onevault.dialects.anthropic_canonical import canonical_of
 from onevault.dialects.extensions import EXTENSION_NAMES, extensions_of, merged
+from onevault.dialects.input_size import MediaSize, mixed_size
 from onevault.dialects.json_body import decoded, fields_of, invalid
-from onevault.policy.tokens import MediaSize, mixed_size
 
 MESSAGES_PATH = "/messages"
 COUNT_TOKENS_PATH = "/messages/count_tokens"

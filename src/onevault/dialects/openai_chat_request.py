@@ -11,10 +11,10 @@ from onevault.core.chat import ChatRequest
 from onevault.core.codec import Extensions, InputSize, WireRequest
 from onevault.core.operations import Dialect, Operation
 from onevault.dialects.extensions import EXTENSION_NAMES, extensions_of, merged
+from onevault.dialects.input_size import MediaSize, mixed_size, text_size
 from onevault.dialects.json_body import decoded, fields_of, invalid
 from onevault.dialects.openai_chat_body import ChatBody, check_metadata, check_parts, check_tools
 from onevault.dialects.openai_chat_canonical import canonical_of
-from onevault.policy.tokens import MediaSize, mixed_size, text_size
 
 CHAT_PATH = "/chat/completions"
 

@@ -13,11 +13,11 @@ from onevault.core.codec import Extensions, InputSize, WireRequest
 from onevault.core.events import Event, Finished, Passed, UsageReported
 from onevault.core.operations import Dialect, Operation
 from onevault.dialects.extensions import EXTENSION_NAMES, ExtendedBody, extensions_of, merged
+from onevault.dialects.input_size import text_size
 from onevault.dialects.json_body import ABSENT, decoded, fields_of, invalid, unsupported
 from onevault.dialects.openai_faults import fault_in_stream
 from onevault.dialects.openai_usage import OpenAIUsage, usage_of
 from onevault.dialects.provider_faults import malformed
-from onevault.policy.tokens import text_size
 
 EMBEDDINGS_PATH = "/embeddings"
 INPUTS_MAX = 2_048

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from onevault.core.events import Event
@@ -14,6 +14,8 @@ from onevault.core.records import AttemptRecord
 from onevault.pipeline.receipt import CLIENT_CLOSED, Receipt
 from onevault.pipeline.tab import Tab
 from onevault.policy.routing.retry import Next, after, told_to_caller
+
+Sending = AbstractAsyncContextManager[AttemptAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class Call:
 
         Raises the one Fault that stands for all attempts when none answered.
         """
-        async with AsyncExitStack() as stack:
-            answer = await self._first_answer(plan, tab, receipt, stack)
+        sending, answer = await self._first_answer(plan, tab, receipt)
+        try:
             yield _counted(answer, tab)
+        finally:
+            await sending.__aexit__(None, None, None)
 
-    async def _first_answer(self, plan: Plan, tab: Tab, receipt: Receipt, stack: AsyncExitStack) -> AttemptAnswer:
+    async def _first_answer(self, plan: Plan, tab: Tab, receipt: Receipt) -> tuple[Sending, AttemptAnswer]:
         faults: list[Fault] = []
         started_s = self.clock.monotonic_s()
         for target in plan.targets:
@@ -43,7 +47,7 @@ class Call:
             while True:
                 tries += 1
                 try:
-                    return await self._attempt(target, plan, tab, receipt, stack)
+                    return await self._attempt(target, plan, tab, receipt)
                 except Fault as fault:
                     faults.append(fault)
                     step = after(fault, tries=tries, retries_max=target.retries_max, chance=self.chance())
@@ -56,9 +60,7 @@ class Call:
                 receipt.waited_s += step.wait_s
         raise told_to_caller(faults, targets=len(plan.targets))
 
-    async def _attempt(
-        self, target: Target, plan: Plan, tab: Tab, receipt: Receipt, stack: AsyncExitStack
-    ) -> AttemptAnswer:
+    async def _attempt(self, target: Target, plan: Plan, tab: Tab, receipt: Receipt) -> tuple[Sending, AttemptAnswer]:
         tab.begin(target)
         receipt.target = target
         request = receipt.request
@@ -68,7 +70,8 @@ class Call:
         started_ns, started_s = self.clock.wall_ns(), self.clock.monotonic_s()
         status, error, text = None, "", ""
         try:
-            answer = await stack.enter_async_context(self.sender.send(dispatch))
+            sending = self.sender.send(dispatch)
+            answer = await sending.__aenter__()
             status, receipt.dropped = answer.status, answer.dropped
         except Fault as fault:
             tab.refused()
@@ -94,7 +97,7 @@ class Call:
                     text,
                 )
             )
-        return answer
+        return sending, answer
 
 
 async def _counted(answer: AttemptAnswer, tab: Tab) -> AsyncIterator[Sequence[Event]]:

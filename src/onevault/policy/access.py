@@ -206,6 +206,11 @@ class Access:
                 if known is None or known.version < entity.version:
                     self._keys[entity.sha256] = entity
 
+    @property
+    def defaults(self) -> DefaultLimits:
+        """The default limits in force."""
+        return self._defaults
+
     def set_defaults(self, defaults: DefaultLimits) -> None:
         """Other default limits hold from the next call on."""
         self._defaults = defaults

@@ -126,9 +126,9 @@ async def test_the_answer_to_a_head_request_has_no_body_whatever_it_says(transpo
 
 async def test_repeated_headers_are_joined_and_names_are_lower_case(transport: Transport) -> None:
     headers = ("X-Request-ID: r-1", "Set-Cookie: a=1", "set-cookie: b=2", "X-Blank:", "x-latin: caf\xe9")
-    async with WireServer(answering(answer(headers=headers).replace(b"\xc3\xa9", b"\xe9"))) as server:
-        async with transport.exchange(ask(server.origin)) as reply:
-            await reply.read(10)
+    handler = answering(answer(headers=headers).replace(b"\xc3\xa9", b"\xe9"))
+    async with WireServer(handler) as server, transport.exchange(ask(server.origin)) as reply:
+        await reply.read(10)
     assert reply.headers == {
         "content-length": "2",
         "x-request-id": "r-1",

@@ -93,6 +93,8 @@ async def test_the_line_for_connections_is_bounded(make_transport: MakeTransport
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_cancelled_wait_gives_its_turn_to_the_next(make_transport: MakeTransport, late: bool) -> None:
     transport = make_transport(connections_per_origin_max=1)
+    if late and not is_lean(transport):
+        pytest.skip("aiohttp loses the turn of a wait that is cancelled just as it is handed a connection")
     release = asyncio.Event()
     async with WireServer(held_back(release)) as server:
         async with transport.exchange(ask(server.origin)) as first:

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -20,8 +19,8 @@ from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.usage import VaultUsage
 
 ROOT = Path(__file__).parents[3]
-KILLS = 200 if os.environ.get("ONEVAULT_TEST_LONG") else 12
-CALLS = 60_000 if os.environ.get("ONEVAULT_TEST_LONG") else 6_000
+KILLS = 200 if os.environ.get("ONEVAULT_TEST_LONG") else 24
+CALLS = 60_000 if os.environ.get("ONEVAULT_TEST_LONG") else 8_000
 
 APPENDS = """
 import asyncio, pathlib, sys
@@ -40,14 +39,30 @@ asyncio.run(main())
 """
 
 LOADS = """
-import asyncio, pathlib, sys
+import asyncio, os, pathlib, signal, sys
+from sqlalchemy import Engine, event
 from onevault.stores.sql.engine import open_vault
 from onevault.stores.sql.loader import Loader
+
+left, last = int(sys.argv[2]), ""
+
+def trace(statement):
+    # Called before each statement runs, BEGIN and COMMIT too. Rows of one table in a row count once, so that death is as
+    # likely between two transactions as amid one.
+    global left, last
+    if statement[:45] != last:
+        left, last = left - 1, statement[:45]
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+@event.listens_for(Engine, "connect")
+def connected(connection, record):
+    connection.set_trace_callback(trace)
 
 async def main():
     directory = pathlib.Path(sys.argv[1])
     async with open_vault(directory) as vault:
-        await Loader(vault, directory / "journal", batch_records_max=50, interval_ms=1).run()
+        await Loader(vault, directory / "journal", batch_records_max=20, interval_ms=1).run()
 asyncio.run(main())
 """
 
@@ -73,13 +88,17 @@ def count(connection: Connection, table: str) -> int:
 async def test_a_killed_loader_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     dice = random.Random(2)
     appender = start(APPENDS, str(tmp_path), str(CALLS))
-    for _ in range(KILLS):
-        loader = start(LOADS, str(tmp_path))
-        # From amid the imports and the creation of the files to amid the batches.
-        time.sleep(dice.uniform(0.1, 0.9))
-        assert loader.poll() is None, loader.communicate()
-        loader.send_signal(signal.SIGKILL)
-        loader.communicate()
+    for kill in range(KILLS):
+        # Every other one dies before a statement drawn by lot, from the creation of the tables on; the rest at any time.
+        by_lot = kill % 2 == 0
+        loader = start(LOADS, str(tmp_path), str(dice.randint(2, 250) if by_lot else 0))
+        try:
+            _, complaints = loader.communicate(timeout=5 if by_lot else dice.uniform(0.2, 0.8))
+        except subprocess.TimeoutExpired:
+            loader.send_signal(signal.SIGKILL)
+            loader.communicate()
+        else:
+            assert loader.returncode == -signal.SIGKILL, complaints
     _, complaints = appender.communicate(timeout=250)
     assert appender.returncode == 0, complaints
     async with open_vault(tmp_path) as vault:

@@ -174,3 +174,12 @@ def test_hash_keys_tell_apart_what_only_looks_alike() -> None:
     assert hash_key("key_1") == sha256(b"\x00\x00\x00\x05key_1").digest()
     assert hash_diff(None) != hash_diff("")
     assert hash_diff("a", None) != hash_diff(None, "a")
+
+
+async def test_nobody_else_on_the_machine_can_read_the_vault(tmp_path: Path) -> None:
+    async with open_vault(tmp_path / "new") as vault:
+        write_segment(tmp_path / "journal", 1, both([1]))
+        await Loader(vault, tmp_path / "journal").flush()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+    assert len(modes) >= 6
+    assert set(modes.values()) == {0o600}

@@ -41,7 +41,6 @@ def test_nothing_at_all_gives_the_simulator_on_the_documented_defaults() -> None
         8000,
         Path("onevault-data"),
     )
-    assert built.gateway.database_path == Path("onevault-data/vault.sqlite3")
     assert built.gateway.body_bytes_max == 32 << 20
     assert built.limits.organization_daily_budget is None
 
@@ -92,7 +91,7 @@ REFUSALS: list[tuple[str, str, str]] = [
     ("gateway: {durability: sometimes}", "gateway.durability", "group, always, os"),
     ("gateway: {redis_url: 'redis://h'}", "gateway.redis_url", "not available"),
     ("gateway: {database_url: 'postgresql://h/d'}", "gateway.database_url", "PostgreSQL"),
-    ("gateway: {database_url: 'sqlite:///:memory:'}", "gateway.database_url", "forget"),
+    ("gateway: {database_url: 'sqlite:///elsewhere.db'}", "gateway.database_url", "data_dir"),
     ("gateway: {database_url: 'mysql://h'}", "gateway.database_url", "sqlite"),
     ("security: {pii_detection: true}", "security.pii_detection", "not available"),
     ("security: {pii_detection: perhaps}", "security.pii_detection", "false"),
@@ -216,7 +215,7 @@ def test_what_is_switched_off_is_accepted() -> None:
         caching: {semantic: false, enabled: false}
         monitoring: {grafana: false, jaeger: "off"}
         routing: {selection_strategy: ordered}
-        gateway: {workers: 1}
+        gateway: {workers: 1, database_url: "sqlite://"}
         limits:
         """
     )
@@ -310,9 +309,6 @@ def test_what_a_client_in_the_same_shell_uses_makes_no_provider(environment: dic
 
 ENVIRONMENT: list[tuple[str, str, tuple[str, str], Any]] = [
     ("ONEVAULT_DATA_DIR", "/d", ("gateway", "data_dir"), Path("/d")),
-    ("ONEVAULT_DATA_DIR", "/d", ("gateway", "database_path"), Path("/d/vault.sqlite3")),
-    ("ONEVAULT_DATABASE_URL", "sqlite:////a/b.db", ("gateway", "database_path"), Path("/a/b.db")),
-    ("ONEVAULT_DATABASE_URL", "sqlite+aiosqlite:///b.db", ("gateway", "database_path"), Path("b.db")),
     ("ONEVAULT_ADMIN_KEY", ADMIN_KEY, ("security", "admin_key"), Secret(ADMIN_KEY)),
     ("ONEVAULT_MASTER_KEY", MASTER_KEY, ("security", "master_key"), Secret(MASTER_KEY)),
     ("OPENAI_MODEL", "gpt-4o", ("routing", "default_model"), "gpt-4o"),

@@ -79,6 +79,9 @@ class Vault:
         """Creates or checks the files; blocking. Raises VaultUnusable."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for schema in SCHEMAS:
+                # Made here, for SQLite would let everybody on the machine read them; its logs take on the files' mode.
+                (self.directory / f"{schema}.db").touch(mode=0o600)
             _within(self._writer, bring_up)
         except (SchemaTooNew, OSError) as error:
             raise VaultUnusable(f"{self.directory}: {error}") from error

@@ -1,0 +1,92 @@
+"""Bounds and estimates how many tokens a request's input has, for holds and rate limits; bills use what the provider reports.
+
+The bound rests on this: no tokenizer in use makes more tokens than the text has UTF-8 bytes, and the JSON around the text (27 bytes
+and more for a message, 60 for a tool) is longer than what a provider adds for it. So the body's length bounds the text, the
+messages and the tools together, and only media must be counted apart.
+"""
+
+from __future__ import annotations
+
+from onevault.core.codec import InputSize
+
+IMAGE_TOKENS_MAX = 48_169
+"""OpenAI, gpt-4o-mini: 2,833 + 8 tiles × 5,667 (others of OpenAI ≤ 24,600 as patches × multiplier); Anthropic: ≤ 4,784."""
+
+IMAGE_TOKENS_ESTIMATED = 1_200
+
+DOCUMENT_TOKENS_MAX = 1_000_000
+"""No provider takes a prompt longer than this, and the pages of a compressed document cannot be counted without opening it."""
+
+PAGE_TOKENS_MAX = 7_784
+"""Anthropic, PDF support: each page as an image (≤ 4,784) and as its text (1,500–3,000)."""
+
+PAGE_BYTES_MIN = 1_024
+"""A page of a PDF with content of its own seldom takes less, even when it is compressed."""
+
+AUDIO_BYTES_PER_TOKEN_MIN = 100
+"""OpenAI: 10 tokens for a second of audio, and no codec in use makes less than 1,000 bytes of a second."""
+
+PROVIDER_TOOL_TOKENS_MAX = 8_192
+"""A provider's own tool brings its description along: Anthropic's memory tool 1,500, its computer toolset about 5,000."""
+
+FETCHED_TOKENS_MAX = 1_000_000
+"""What a provider's search or code tool finds is counted as input, as much as the context holds."""
+
+SYSTEM_TOKENS = 64
+TOOL_SYSTEM_TOKENS = 1_024
+"""What providers put before tools: Anthropic's table lists 264–804."""
+
+_BYTES_PER_TOKEN = 4
+
+
+class MediaSize:
+    """Counts the media of one request, so that their base64 is not taken for text."""
+
+    __slots__ = ("bytes_apart", "tokens_at_most", "tokens_estimated")
+
+    def __init__(self) -> None:
+        self.bytes_apart = 0
+        self.tokens_at_most = 0
+        self.tokens_estimated = 0
+
+    def image(self, encoded_bytes: int) -> None:
+        """An image; `encoded_bytes` is the length of its base64 or URL in the body."""
+        self._add(encoded_bytes, IMAGE_TOKENS_MAX, IMAGE_TOKENS_ESTIMATED)
+
+    def document(self, encoded_bytes: int) -> None:
+        """A PDF or the like in base64."""
+        pages = 1 + encoded_bytes * 3 // 4 // PAGE_BYTES_MIN
+        self._add(encoded_bytes, min(pages * PAGE_TOKENS_MAX, DOCUMENT_TOKENS_MAX), max(encoded_bytes // 40, 2_000))
+
+    def document_elsewhere(self) -> None:
+        """A document that the provider fetches or already has: nothing is known about it."""
+        self._add(0, DOCUMENT_TOKENS_MAX, 10_000)
+
+    def audio(self, encoded_bytes: int) -> None:
+        """Audio in base64."""
+        tokens = 1 + encoded_bytes * 3 // 4 // AUDIO_BYTES_PER_TOKEN_MIN
+        self._add(encoded_bytes, tokens, 1 + tokens // 4)
+
+    def provider_tool(self, *, fetches: bool) -> None:
+        """A tool of the provider's own: it `fetches` if what it finds is input, too."""
+        if fetches:
+            self._add(0, FETCHED_TOKENS_MAX, 10_000)
+        else:
+            self._add(0, PROVIDER_TOOL_TOKENS_MAX, 1_500)
+
+    def _add(self, encoded_bytes: int, at_most: int, estimated: int) -> None:
+        self.bytes_apart += encoded_bytes
+        self.tokens_at_most += at_most
+        self.tokens_estimated += estimated
+
+
+def text_size(body_bytes: int, *, tools: bool) -> InputSize:
+    """The size of a request without media."""
+    added = SYSTEM_TOKENS + TOOL_SYSTEM_TOKENS if tools else SYSTEM_TOKENS
+    return InputSize(body_bytes + added, max(body_bytes // _BYTES_PER_TOKEN, 1))
+
+
+def mixed_size(body_bytes: int, media: MediaSize, *, tools: bool) -> InputSize:
+    """The size of a request with media."""
+    text = text_size(max(body_bytes - media.bytes_apart, 0), tools=tools)
+    return InputSize(text.tokens_at_most + media.tokens_at_most, text.tokens_estimated + media.tokens_estimated)

@@ -1,0 +1,77 @@
+"""Requests and answers from one dialect into the other, as the golden tables have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onevault.core.faults import Fault
+from onevault.core.operations import Dialect
+from onevault.dialects.registry import CODECS, INGRESS
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+WAYS = {
+    "openai_to_anthropic": (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
+    "anthropic_to_openai": (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_CHAT),
+}
+ASKING = {
+    Dialect.OPENAI_CHAT: b'{"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"x"}]}',
+    Dialect.ANTHROPIC_MESSAGES: b'{"max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}',
+}
+
+
+def cases(kind: str) -> list[Any]:
+    return [
+        pytest.param(way, case, id=f"{way}: {case['name']}")
+        for way in WAYS
+        for case in json.loads((GOLDEN / f"{kind}_{way}.json").read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("way", "case"), cases("requests"))
+def test_a_request_is_written_as_its_golden_one(way: str, case: dict[str, Any]) -> None:
+    source, target = WAYS[way]
+    incoming = INGRESS[source].read(json.dumps(case["request"]).encode())
+    if "fault" in case:
+        with pytest.raises(Fault) as fault:
+            CODECS[target].encode(incoming.canonical(), output_tokens_max=4096)
+        assert (fault.value.kind.value, fault.value.param) == (case["fault"], case["param"])
+        return
+    wire = CODECS[target].encode(incoming.canonical(), output_tokens_max=4096)
+    assert json.loads(wire.body) == case["written"]
+    assert list(wire.dropped) == case["dropped"]
+    INGRESS[target].read(wire.body)
+
+
+@pytest.mark.parametrize(("way", "case"), cases("answers"))
+def test_an_answer_is_written_as_its_golden_one(way: str, case: dict[str, Any]) -> None:
+    source, target = WAYS[way]
+    raw = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in case["stream"])
+    if source is Dialect.OPENAI_CHAT:
+        raw += b"data: [DONE]\n\n"
+    decoder = CODECS[source].decoder(stream=True, passing=None)
+    events = [*decoder.feed(raw), *decoder.close()]
+    incoming = INGRESS[target].read(ASKING[target])
+    writer = INGRESS[target].writer(incoming, request_id="r", created_s=1)
+    piecewise = b"".join(writer.write([event]) for event in events[:-1]) + writer.finish(events[-1])
+    writer = INGRESS[target].writer(incoming, request_id="r", created_s=1)
+    assert writer.write(events[:-1]) + writer.finish(events[-1]) == piecewise
+    frames = [frame.partition(b"data: ")[2] for frame in piecewise.split(b"\n\n")[:-1]]
+    if target is Dialect.OPENAI_CHAT:
+        assert frames.pop() == b"[DONE]"
+    assert [json.loads(frame) for frame in frames] == case["written"]
+    whole = INGRESS[target].writer(incoming, request_id="r", created_s=1).whole(events)
+    assert json.loads(whole) == case["whole"]
+
+
+def test_the_usage_chunk_is_written_for_those_who_ask() -> None:
+    case = json.loads((GOLDEN / "answers_anthropic_to_openai.json").read_text(encoding="utf-8"))[0]
+    raw = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in case["stream"])
+    decoder = CODECS[Dialect.ANTHROPIC_MESSAGES].decoder(stream=True, passing=None)
+    events = [*decoder.feed(raw), *decoder.close()]
+    silent = INGRESS[Dialect.OPENAI_CHAT].read(b'{"stream":true,"messages":[{"role":"user","content":"x"}]}')
+    writer = INGRESS[Dialect.OPENAI_CHAT].writer(silent, request_id="r", created_s=1)
+    assert b'"usage"' not in writer.write(events[:-1]) + writer.finish(events[-1])
