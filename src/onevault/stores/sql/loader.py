@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from itertools import islice
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -33,6 +33,7 @@ from onevault.stores.sql.schema import derived
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
+RECORDS_WITHOUT_PAUSE_MAX = 64
 RETIRE_INTERVAL_S = 10.0
 _EARLIEST_ZONE_NS = 12 * 3600 * NS_PER_S
 _LATEST_ZONE_NS = 14 * 3600 * NS_PER_S
@@ -154,6 +155,8 @@ class Loader:
             for record, end in islice(records_after(self._directory, begins), self._batch_records_max):
                 records.append(record)
                 ends = end
+                if len(records) % RECORDS_WITHOUT_PAUSE_MAX == 0:
+                    sleep(0)  # gives the interpreter lock to whoever waits for it: requests come first
         except JournalDamaged as error:
             damaged = error  # what stands before the damage is loaded first
         if records:
