@@ -55,6 +55,8 @@ class WireConnection:
         return method, target, tuple((name, value) for name, _, value in pairs)
 
     async def send(self, data: bytes) -> None:
+        """Raises ConnectionError when the client has hung up, on every event loop."""
+        self._check_open()
         self.writer.write(data)
         await self.writer.drain()
 
@@ -71,6 +73,7 @@ class WireConnection:
 
     def half_close(self) -> None:
         """Sends FIN and goes on reading (not for TLS)."""
+        self._check_open()
         self.writer.write_eof()
 
     def reset(self) -> None:
@@ -78,6 +81,10 @@ class WireConnection:
         raw: socket.socket = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
+
+    def _check_open(self) -> None:
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError("the client has hung up")
 
 
 Handler = Callable[[WireConnection], Awaitable[None]]

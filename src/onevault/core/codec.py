@@ -48,7 +48,8 @@ class InputSize(msgspec.Struct, frozen=True, gc=False):
 
 
 class WireRequest(msgspec.Struct, frozen=True):
-    """What a codec wrote for a provider. `path` is relative to the API's versioned base URL (`…/v1`); `dropped` names tuning hints left out."""
+    """What a codec wrote for a provider. `path` is relative to the API's versioned base URL (`…/v1`); `dropped` names tuning
+    hints left out."""
 
     path: str
     body: bytes
@@ -112,9 +113,10 @@ class Codec(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    def encode(self, request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+    def encode(self, request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         """A canonical request in this dialect. `output_tokens_max` is the model's or policy's limit, used where the dialect
-        demands one and the caller gave none. Raises Fault UNSUPPORTED_PARAMETER."""
+        demands one and the caller gave none; `adaptive_thinking` tells whether the model decides itself how much to think.
+        Raises Fault UNSUPPORTED_PARAMETER."""
 
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
         """A decoder of one answer. With `passing` (the caller's request in this same dialect), content comes as `Passed`."""

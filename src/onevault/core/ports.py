@@ -179,6 +179,10 @@ class Target(msgspec.Struct, frozen=True):
     context_tokens_max: int
     timeouts: Timeouts = Timeouts()
     retries_max: int = 2
+    context_is_known: bool = False
+    """Whether `context_tokens_max` is a fact and not an assumption."""
+    adaptive_thinking: bool = True
+    """Whether the model decides itself how much to think, where its dialect can ask for that."""
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 What Anthropic cannot be told is a fault where it carries meaning, a name in `dropped` where it only tunes. Choices:
 system messages, wherever they stand, are gathered into `system`, as Anthropic's own OpenAI compatibility does; an effort word asks
-for adaptive thinking (models before Claude 4.6 want a budget instead, which only a caller can know); a temperature above 1 becomes 1
+for adaptive thinking, or for a budget of a model that knows no other (before Claude 4.6); a temperature above 1 becomes 1
 and is named in `dropped`; of temperature and top_p together the temperature stays, since newer models refuse both.
 """
 
@@ -20,6 +20,9 @@ from onevault.dialects.json_body import unsupported
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
 _EFFORTS = {"minimal": "low"}
+BUDGET_MIN = 1_024
+"""Anthropic's own minimum."""
+_BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 24_576, "xhigh": 49_152, "max": 65_536}
 _SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
 _TUNING = ("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
@@ -28,22 +31,22 @@ _NOT_COUNTED = ("max_tokens", "stream", "temperature", "top_p", "top_k", "stop_s
 _Json = dict[str, Any]
 
 
-def encode_messages(request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+def encode_messages(request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool) -> WireRequest:
     """Raises Fault UNSUPPORTED_PARAMETER."""
     dropped: dict[str, None] = dict.fromkeys(request.hints)
-    body = _body(request, output_tokens_max, dropped)
+    body = _body(request, output_tokens_max, dropped, adaptive_thinking=adaptive_thinking)
     return WireRequest(MESSAGES_PATH, msgspec.json.encode(body), headers=VERSION_HEADERS, dropped=tuple(dropped))
 
 
 def encode_count_tokens(request: ChatRequest) -> WireRequest:
     """The same request, as far as it is input. Raises Fault UNSUPPORTED_PARAMETER."""
-    body = _body(request, 1, {})
+    body = _body(request, 1, {}, adaptive_thinking=True)
     for name in _NOT_COUNTED:
         body.pop(name, None)
     return WireRequest(COUNT_TOKENS_PATH, msgspec.json.encode(body), headers=VERSION_HEADERS)
 
 
-def _body(request: ChatRequest, output_tokens_max: int, dropped: dict[str, None]) -> _Json:
+def _body(request: ChatRequest, output_tokens_max: int, dropped: dict[str, None], *, adaptive_thinking: bool) -> _Json:
     _refuse(request)
     system, messages = conversation_of(request.messages, dropped)
     body: _Json = {"model": request.model, "max_tokens": request.output_tokens_max or output_tokens_max}
@@ -57,7 +60,7 @@ def _body(request: ChatRequest, output_tokens_max: int, dropped: dict[str, None]
             body["tool_choice"] = choice
     if request.stop:
         body["stop_sequences"] = list(request.stop)
-    _add_output_config(request, body, dropped)
+    _add_output_config(request, body, dropped, adaptive_thinking=adaptive_thinking)
     _add_sampling(request, body, dropped)
     if request.service_tier is not None:
         if request.service_tier in _SERVICE_TIERS:
@@ -114,7 +117,7 @@ def _tool_choice(request: ChatRequest) -> _Json | None:
     return written
 
 
-def _add_output_config(request: ChatRequest, body: _Json, dropped: dict[str, None]) -> None:
+def _add_output_config(request: ChatRequest, body: _Json, dropped: dict[str, None], *, adaptive_thinking: bool) -> None:
     config: _Json = {}
     reasoning = request.reasoning
     if reasoning is not None:
@@ -122,6 +125,8 @@ def _add_output_config(request: ChatRequest, body: _Json, dropped: dict[str, Non
             body["thinking"] = {"type": "disabled"}
         elif body.get("tool_choice", {}).get("type") in ("any", "tool"):
             dropped["reasoning_effort"] = None  # Anthropic refuses to think before a call that it must make
+        elif not adaptive_thinking and reasoning.budget_tokens is None:
+            _think_by_budget(reasoning.effort, body, dropped)
         else:
             if reasoning.budget_tokens is not None and not reasoning.adaptive:
                 body["thinking"] = {"type": "enabled", "budget_tokens": reasoning.budget_tokens}
@@ -137,6 +142,15 @@ def _add_output_config(request: ChatRequest, body: _Json, dropped: dict[str, Non
         config["format"] = {"type": "json_schema", "schema": schema}
     if config:
         body["output_config"] = config
+
+
+def _think_by_budget(effort: str | None, body: _Json, dropped: dict[str, None]) -> None:
+    """Thinking for a model that takes only a budget: at least BUDGET_MIN, and less than the whole output."""
+    budget = min(_BUDGETS.get(effort or "", _BUDGETS["medium"]), body["max_tokens"] - 1)
+    if budget < BUDGET_MIN:
+        dropped["reasoning_effort"] = None
+    else:
+        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
 def _add_sampling(request: ChatRequest, body: _Json, dropped: dict[str, None]) -> None:

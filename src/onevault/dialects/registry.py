@@ -73,7 +73,7 @@ class OpenAIChat(_OpenAIFaults):
         asked = isinstance(incoming, OpenAIChatIncoming) and incoming.usage_asked
         return OpenAIChatWriter(request_id=request_id, created_s=created_s, usage_asked=asked)
 
-    def encode(self, request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+    def encode(self, request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         return encode_chat(request)
 
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
@@ -96,7 +96,7 @@ class OpenAIEmbeddings(_OpenAIFaults):
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
         return PassingWriter()
 
-    def encode(self, request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+    def encode(self, request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         raise unsupported("model", "makes embeddings, and a chat was asked for")
 
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
@@ -114,8 +114,8 @@ class AnthropicMessages(_AnthropicFaults):
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
         return AnthropicWriter(request_id=request_id)
 
-    def encode(self, request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
-        return encode_messages(request, output_tokens_max=output_tokens_max)
+    def encode(self, request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
+        return encode_messages(request, output_tokens_max=output_tokens_max, adaptive_thinking=adaptive_thinking)
 
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
         if passing is None:
@@ -134,7 +134,7 @@ class AnthropicCountTokens(_AnthropicFaults):
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
         return PassingWriter()
 
-    def encode(self, request: ChatRequest, *, output_tokens_max: int) -> WireRequest:
+    def encode(self, request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         return encode_count_tokens(request)
 
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
-from onevault.core.operations import FREE
+from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Clock, Journal, Ledger, Plan, Target
 from onevault.core.records import Caller, Held
 from onevault.pipeline.receipt import Receipt
@@ -48,23 +49,18 @@ class Reserve:
 
     def _hold(self, principal: Principal, plan: Plan, receipt: Receipt) -> Held:
         request, incoming = receipt.request, receipt.incoming
-        free = incoming.operation in FREE
-        input_tokens = 0 if free else incoming.size.tokens_at_most
-        output_tokens = 0
+        input_tokens = output_tokens = 0
         amount = ZERO
-        for target in () if free else plan.targets:
+        for target in () if incoming.operation in FREE else plan.targets:
+            given = _input_tokens_at_most(incoming, target)
             output = _output_tokens_max(plan, receipt, target)
+            input_tokens = max(input_tokens, given)
             output_tokens = max(output_tokens, output * incoming.choices)
             if target.price is not None:
-                amount = max(
-                    amount,
-                    worst_case(
-                        target.price,
-                        input_tokens_at_most=input_tokens,
-                        output_tokens_max=output,
-                        choices=incoming.choices,
-                    ),
+                dearest = worst_case(
+                    target.price, input_tokens_at_most=given, output_tokens_max=output, choices=incoming.choices
                 )
+                amount = max(amount, dearest)
         first = plan.targets[0]
         return Held(
             call_id=request.call_id,
@@ -80,6 +76,14 @@ class Reserve:
             model=first.model,
             price_version=first.price.version if first.price else "",
         )
+
+
+def _input_tokens_at_most(incoming: Incoming, target: Target) -> int:
+    """The bound on the input, which no chat model takes in beyond its context. (Embeddings are many inputs in one call.)"""
+    most = incoming.size.tokens_at_most
+    if target.context_is_known and incoming.operation is Operation.CHAT:
+        return min(most, target.context_tokens_max)
+    return most
 
 
 def _output_tokens_max(plan: Plan, receipt: Receipt, target: Target) -> int:

@@ -84,6 +84,8 @@ class AiohttpExchange:
         self._sent = False
         self._message = ""
         self._timed_out = False
+        self._wire_ended: asyncio.Future[None] | None = None
+        self._first_byte_at: float | None = None
         self._loop: asyncio.AbstractEventLoop
 
     async def __aenter__(self) -> Self:
@@ -187,6 +189,9 @@ class AiohttpExchange:
             self._left_line()
         self._response = response
         self._answer(response)
+        if self._message:
+            self._phase = Phase.HEADERS
+            raise self._error()
 
     def _answer(self, response: aiohttp.ClientResponse) -> None:
         self._phase = Phase.BODY
@@ -196,6 +201,15 @@ class AiohttpExchange:
             self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
         if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             self.abort("the answer has a transfer coding that was not asked for")
+        elif self.status == 101:
+            self.abort("the server switched to another protocol")
+        elif "transfer-encoding" not in self.headers and "content-length" not in self.headers:
+            # The connection's end is the body's, and aiohttp does not tell an orderly end from a reset.
+            connection = response.connection
+            protocol = connection.protocol if connection is not None else None
+            self._wire_ended = protocol.closed if protocol is not None else None
+            if self._wire_ended is not None:
+                self._wire_ended.add_done_callback(_seen)
 
     async def _slices(self, body: bytes) -> AsyncIterator[bytes]:
         """The body as fast as the server takes it; after an early answer, nothing more."""
@@ -234,7 +248,7 @@ class AiohttpExchange:
         self._sent = True
         if self._phase is Phase.SEND:
             self._phase = Phase.HEADERS
-        self._first_byte_at: float | None = self._within(self._request.first_byte_s)
+        self._first_byte_at = self._within(self._request.first_byte_s)
         self._until(self._request.first_byte_s)
 
     # ---- receiving ---------------------------------------------------------------------------------------------------
@@ -260,6 +274,10 @@ class AiohttpExchange:
             self.abort("the exchange was cancelled")
             raise
         self._first_byte_at = None
+        ended = self._wire_ended
+        if not data and ended is not None and ended.done() and not ended.cancelled() and ended.exception() is not None:
+            self.abort("the connection was reset")
+            raise self._error()
         return data
 
     # ---- time and ends -----------------------------------------------------------------------------------------------
@@ -355,6 +373,12 @@ def _traces() -> aiohttp.TraceConfig:
     traces.on_connection_reuseconn.append(reused)
     traces.on_request_headers_sent.append(headers_sent)
     return traces
+
+
+def _seen(ended: asyncio.Future[None]) -> None:
+    """Takes note of how a connection ended, so that asyncio does not complain that nobody did."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _reason(error: Exception) -> str:

@@ -192,8 +192,8 @@ def _model_facts(name: str, offer: Offer) -> ModelFacts:
         id=name,
         provider=target.provider,
         operations=offer.operations,
-        context_length=target.context_tokens_max if offer.context_is_known else None,
-        output_tokens_max=target.output_tokens_max if offer.context_is_known and target.output_tokens_max else None,
+        context_length=target.context_tokens_max if target.context_is_known else None,
+        output_tokens_max=target.output_tokens_max if target.context_is_known and target.output_tokens_max else None,
         price=target.price,
     )
 

@@ -144,7 +144,9 @@ class Attempt:
         limit = dispatch.output_tokens_max
         if limit is not None:
             request = msgspec.structs.replace(request, output_tokens_max=limit)
-        return self._codec.encode(request, output_tokens_max=target.output_tokens_max)
+        return self._codec.encode(
+            request, output_tokens_max=target.output_tokens_max, adaptive_thinking=target.adaptive_thinking
+        )
 
     async def _begin(self) -> None:
         """Reads until the answer has begun: an error, the whole body, or a stream's first events."""

@@ -26,6 +26,7 @@ class Family(msgspec.Struct, frozen=True):
     output_tokens_max: int | None = None
     context_tokens_max: int | None = None
     operations: tuple[Operation, ...] = CHAT
+    adaptive_thinking: bool = True
 
 
 FAMILIES: Final = (
@@ -89,19 +90,19 @@ FAMILIES: Final = (
     Family("ada", operations=NOT_SERVED),
     # docs.anthropic.com/en/docs/about-claude/models
     Family("claude-", 128_000, 1_000_000),
-    Family("claude-2", 4_096, 200_000),
-    Family("claude-instant", 4_096, 100_000),
-    Family("claude-v1", 4_096, 100_000),
-    Family("claude-3-opus", 4_096, 200_000),
-    Family("claude-3-sonnet", 4_096, 200_000),
-    Family("claude-3-haiku", 4_096, 200_000),
-    Family("claude-3-5", 8_192, 200_000),
-    Family("claude-3-7", 64_000, 200_000),
-    Family("claude-sonnet-4", 64_000, 200_000),
+    Family("claude-2", 4_096, 200_000, adaptive_thinking=False),
+    Family("claude-instant", 4_096, 100_000, adaptive_thinking=False),
+    Family("claude-v1", 4_096, 100_000, adaptive_thinking=False),
+    Family("claude-3-opus", 4_096, 200_000, adaptive_thinking=False),
+    Family("claude-3-sonnet", 4_096, 200_000, adaptive_thinking=False),
+    Family("claude-3-haiku", 4_096, 200_000, adaptive_thinking=False),
+    Family("claude-3-5", 8_192, 200_000, adaptive_thinking=False),
+    Family("claude-3-7", 64_000, 200_000, adaptive_thinking=False),
+    Family("claude-sonnet-4", 64_000, 200_000, adaptive_thinking=False),
     Family("claude-sonnet-4-6", 128_000, 1_000_000),
-    Family("claude-haiku-4", 64_000, 200_000),
-    Family("claude-opus-4", 32_000, 200_000),
-    Family("claude-opus-4-5", 64_000, 200_000),
+    Family("claude-haiku-4", 64_000, 200_000, adaptive_thinking=False),
+    Family("claude-opus-4", 32_000, 200_000, adaptive_thinking=False),
+    Family("claude-opus-4-5", 64_000, 200_000, adaptive_thinking=False),
     Family("claude-opus-4-6", 128_000, 1_000_000),
     Family("claude-opus-4-7", 128_000, 1_000_000),
     Family("claude-opus-4-8", 128_000, 1_000_000),
@@ -134,6 +135,7 @@ class Facts(msgspec.Struct, frozen=True):
     context_tokens_max: int
     context_is_known: bool
     operations: tuple[Operation, ...]
+    adaptive_thinking: bool = True
 
 
 @lru_cache(maxsize=8192)
@@ -146,7 +148,7 @@ def facts(model: str, context_tokens: int | None = None) -> Facts:
     known = family.context_tokens_max or context_tokens
     context = known or UNKNOWN_TOKENS_MAX
     output = context if family.output_tokens_max is None else family.output_tokens_max
-    return Facts(min(output, context), context, known is not None, family.operations)
+    return Facts(min(output, context), context, known is not None, family.operations, family.adaptive_thinking)
 
 
 def _family(model: str) -> Family | None:

@@ -14,11 +14,10 @@ from onevault.upstream.providers import KINDS, ProviderKind
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """One model at one entry. `context_is_known` tells a fact from an assumption, for listings."""
+    """One model at one entry."""
 
     target: Target
     operations: tuple[Operation, ...]
-    context_is_known: bool
     for_tests: bool
     live_by_name: bool
     """Whether live keys reach it by the model's bare name; otherwise only as `provider/model`."""
@@ -91,11 +90,12 @@ class Entry:
             context_tokens_max=context,
             timeouts=settings.timeouts,
             retries_max=settings.retries_max,
+            context_is_known=model.context_tokens_max is not None or known.context_is_known,
+            adaptive_thinking=known.adaptive_thinking,
         )
         return Offer(
             target,
             operations,
-            model.context_tokens_max is not None or known.context_is_known,
             self.kind.for_tests,
             self._live_by_name or model.name in self.kind.prices,
         )

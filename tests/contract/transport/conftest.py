@@ -1,4 +1,4 @@
-"""The transports that keep the contract, each on both event loops."""
+"""The transports that keep the contract: the lean one on both event loops, the reference on the one that is served on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ from onevault.upstream.transport_settings import TransportSettings
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if not _is_reference_on_asyncio(item)]
+
+
+def _is_reference_on_asyncio(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or callspec.params.get("implementation") != "aiohttp":
+        return False
+    return asyncio.new_event_loop in callspec.params.values()
 
 
 @pytest.fixture(params=["lean", "aiohttp"])

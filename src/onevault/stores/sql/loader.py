@@ -28,7 +28,7 @@ from onevault.stores.rollup import JournalPosition, ScopeUsage
 from onevault.stores.sql.batch import AlreadyLoaded, Batch, PositionMoved, calls_loaded, position_of, store
 from onevault.stores.sql.engine import Begin, Vault
 from onevault.stores.sql.hubs import KnownHubs
-from onevault.stores.sql.rows import call_rows
+from onevault.stores.sql.rows import PAUSE_S, call_rows
 from onevault.stores.sql.schema import derived
 
 BACKOFF_FIRST_S = 0.1
@@ -156,7 +156,7 @@ class Loader:
                 records.append(record)
                 ends = end
                 if len(records) % RECORDS_WITHOUT_PAUSE_MAX == 0:
-                    sleep(0)  # gives the interpreter lock to whoever waits for it: requests come first
+                    sleep(PAUSE_S)  # lets the event loop go on: requests come first
         except JournalDamaged as error:
             damaged = error  # what stands before the damage is loaded first
         if records:
