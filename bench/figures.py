@@ -29,7 +29,7 @@ CASES: Final = (
 )
 BURSTS: Final = (calls.STREAM_BURST, calls.STREAM_BURST_TRANSLATED)
 _HELD: Final = calls.stream(calls.OPENAI_MODEL, events=900, events_per_s=1, name="memory_stream")
-_HELD_OPENED_PER_S: Final = 100
+_HELD_OPENED_PER_S: Final = 200
 _SETTLE_S: Final = 1.0
 _QUIET_LOOK_S: Final = 0.3
 _QUIET_SHARE: Final = 0.04
@@ -72,6 +72,7 @@ class Bench:
         is_ours = gateway.name == "OneVault"
         figures: dict[str, Figure] = {}
         with self._started(gateway, "load") as first:
+            self.generator.closed(first.destination(calls.WHOLE), calls.WHOLE, seconds=self.effort.first_warm_s)
             for case in CASES + BURSTS * self.effort.bursts:
                 connections = CONNECTIONS if is_ours or not case.events else self.effort.stream_connections_of_others
                 figures[case.name] = self._tried(case.name, partial(self.cpu, first, case, connections=connections))

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
 from onevault.core.codec import Budget, Extensions, Routing
 from onevault.core.faults import Fault, FaultKind
 
+_PAIRS_MAX = 16
+_Name = Annotated[str, msgspec.Meta(max_length=64)]
+_Value = Annotated[str, msgspec.Meta(max_length=512)]
+_Pairs = Annotated[dict[_Name, _Value], msgspec.Meta(max_length=_PAIRS_MAX)]
+_decode_metadata: Callable[[bytes], dict[str, str]] = msgspec.json.Decoder(_Pairs).decode
 _NOT_YET = {
     b"x-gateway-strategy": ("ordered",),
     b"x-gateway-cache": ("bypass", "off", "false", "0"),
@@ -24,10 +34,11 @@ def header_extensions(headers: dict[bytes, bytes]) -> Extensions | None:
             )
     providers = headers.get(b"x-gateway-providers")
     cost = headers.get(b"x-gateway-max-cost")
-    if providers is None and cost is None:
+    metadata = headers.get(b"x-gateway-metadata")
+    if providers is None and cost is None and metadata is None:
         return None
     names = tuple(name.strip() for name in (providers or b"").decode("latin-1").split(",") if name.strip())
-    return Extensions(Routing(providers=names), Budget(max_cost_per_request=_usd(cost)))
+    return Extensions(Routing(providers=names), Budget(max_cost_per_request=_usd(cost)), _metadata(metadata))
 
 
 def _usd(value: bytes | None) -> float | None:
@@ -38,4 +49,17 @@ def _usd(value: bytes | None) -> float | None:
     except ValueError:
         raise Fault(
             FaultKind.INVALID_REQUEST, "x-gateway-max-cost must be an amount of US dollars.", param="x-gateway-max-cost"
+        ) from None
+
+
+def _metadata(value: bytes | None) -> dict[str, str]:
+    if value is None:
+        return {}
+    try:
+        return _decode_metadata(value)
+    except msgspec.MsgspecError:
+        raise Fault(
+            FaultKind.INVALID_REQUEST,
+            f"x-gateway-metadata must be a JSON object of at most {_PAIRS_MAX} pairs of strings.",
+            param="x-gateway-metadata",
         ) from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from onevault.config.schema import Settings
+from onevault.core.faults import Fault
 from onevault.core.ports import Clock
 from onevault.stores.journal.lock import locked
 from onevault.stores.journal.writer import JournalWriter
@@ -50,11 +51,12 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores
                 journal = JournalWriter(journals, durability=settings.gateway.durability)
                 loader = Loader(vault, journals)
                 now_ns = clock.wall_ns()
+                rollups, position = await loader.standing(now_ns)
                 recovery = await recover(
                     ledger=ledger,
                     rates=rates,
-                    rollups=await loader.rollups(now_ns),
-                    position=await loader.position(),
+                    rollups=rollups,
+                    position=position,
                     journal_directory=journals,
                     journal=journal,
                     now_ns=now_ns,
@@ -69,8 +71,8 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores
                     loading.cancel()
                     await asyncio.wait((loading,))
                     await journal.close()
-                    with suppress(TimeoutError):
-                        # What does not fit in here is loaded at the next start.
-                        await asyncio.wait_for(loader.flush(), _LAST_FLUSH_S)
+                    with suppress(Fault):
+                        # What the vault does not take by now is loaded at the next start.
+                        await loader.flush(timeout_s=_LAST_FLUSH_S)
         except VaultUnusable as error:
             raise OSError(str(error)) from None

@@ -34,10 +34,12 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Extensions(msgspec.Struct, frozen=True):
-    """What a caller tells the gateway itself; removed before a provider sees the request."""
+    """What a caller tells the gateway itself; removed before a provider sees the request. `metadata` is what came as a
+    header, recorded beside the body's own."""
 
     routing: Routing = Routing()
     budget: Budget = Budget()
+    metadata: dict[str, str] = {}
 
 
 class InputSize(msgspec.Struct, frozen=True, gc=False):

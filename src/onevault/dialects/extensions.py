@@ -65,6 +65,8 @@ def checked(extensions: Extensions) -> Extensions:
         if strategy not in STRATEGIES:
             raise invalid("routing.strategy", f"must be one of {', '.join(sorted(STRATEGIES))}")
         raise unsupported("routing.strategy", "is not available yet: targets are tried in their configured order")
+    if extensions.routing.region is not None:
+        raise unsupported("routing.region", "is not available yet: deployments have no region in this version")
     for name in ("max_cost_per_request", "max_cost_per_day"):
         amount = getattr(extensions.budget, name)
         if amount is not None and not 0 <= amount < 1e9:
@@ -97,6 +99,7 @@ def merged(body: Extensions, headers: Extensions) -> Extensions:
                 max_cost_per_request=_first(budget.max_cost_per_request, allowed.max_cost_per_request),
                 max_cost_per_day=_first(budget.max_cost_per_day, allowed.max_cost_per_day),
             ),
+            metadata=headers.metadata,
         )
     )
 

@@ -83,7 +83,7 @@ class Receipt:
             request_ip=request.address,
             user_agent=request.user_agent,
             end_user=incoming.end_user or "",
-            metadata=dict(incoming.metadata),
+            metadata={**incoming.extensions.metadata, **incoming.metadata},
         )
 
 

@@ -63,6 +63,36 @@ async def test_a_torn_record_that_cannot_be_cut_off_ends_its_segment(
     assert len(segments(tmp_path)) == 2
 
 
+async def test_a_record_that_the_disk_takes_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real_write(descriptor, data[:37]))
+    journal = JournalWriter(tmp_path, durability="os")
+    await journal.append(held("a"))
+    await journal.append(settled(held("a"), 3))
+    await journal.close()
+    assert everything(tmp_path) == [held("a"), settled(held("a"), 3)]
+
+
+async def test_a_settlement_never_overtakes_one_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = JournalWriter(tmp_path, durability="os")
+    for name in ("first", "second"):
+        await journal.append(held(name))
+    real_write = os.write
+
+    def all_but_the_first(descriptor: int, data: bytes) -> int:
+        if b"first" in data:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real_write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", all_but_the_first)
+    await journal.append(settled(held("first"), 1))
+    await journal.append(settled(held("second"), 2))
+    assert journal.status().deferred == 2
+    monkeypatch.setattr(os, "write", real_write)
+    await journal.close()
+    assert everything(tmp_path)[2:] == [settled(held("first"), 1), settled(held("second"), 2)]
+
+
 async def test_a_failed_sync_takes_back_what_was_not_promised_and_writes_settlements_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +107,7 @@ async def test_a_failed_sync_takes_back_what_was_not_promised_and_writes_settlem
     assert refused.kind is FaultKind.STORE_UNAVAILABLE
     assert kept is None
     assert everything(tmp_path) == [held("a")]
+    assert journal.status().holds_open == 0
     sync.broken = False
     await journal.append(held("c"))
     assert journal.status().deferred == 0

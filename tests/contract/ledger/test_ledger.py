@@ -193,6 +193,13 @@ async def test_a_call_counts_in_the_windows_of_its_hold_in_the_callers_time_zone
     assert (new.day, new.month, new.spent_day, new.spent_month, new.spent_total) == ("2026-12-01", "2026-12", 0, 0, 80)
 
 
+async def test_a_settlement_whose_hold_is_unknown_counts_in_the_windows_in_which_its_call_began(ledger: Ledger) -> None:
+    before, after = at("2026-11-30T23:59:59"), at("2026-12-01T00:00:01")
+    await ledger.settle(settled(held("a", 100, at_ns=before), 80, at_ns=after))
+    assert (await figures(ledger, now_ns=before)).spent_month == 80
+    assert (await figures(ledger, now_ns=after)).spent_month == 0
+
+
 @pytest.mark.parametrize(
     ("zone", "begins", "ends"),
     [
@@ -256,6 +263,16 @@ async def test_tokens_leave_the_minute_after_sixty_seconds_and_not_before(ledger
     with pytest.raises(Fault) as refusal:
         await ledger.reserve(held("d", tokens=50, at_ns=NOON + 60 * SECOND_NS), limits)
     assert refusal.value.retry_after_s == 60  # the 40 of half a minute ago are not enough
+
+
+async def test_tokens_of_calls_that_began_together_leave_together_and_none_leaves_early(ledger: Ledger) -> None:
+    limits, together_ns = [tokens(KEY, Window.MINUTE, 100)], SECOND_NS // 20
+    await ledger.reserve(held("a", tokens=50, at_ns=NOON), limits)
+    await ledger.reserve(held("b", tokens=50, at_ns=NOON + together_ns), limits)
+    left_ns = NOON + together_ns + 60 * SECOND_NS
+    with pytest.raises(Fault):
+        await ledger.reserve(held("c", tokens=51, at_ns=left_ns - 1), limits)
+    await ledger.reserve(held("c", tokens=100, at_ns=left_ns), limits)
 
 
 async def test_a_settlement_after_its_tokens_left_the_minute_changes_the_minute_no_more(ledger: Ledger) -> None:

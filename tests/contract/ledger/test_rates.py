@@ -119,6 +119,14 @@ async def test_no_sixty_seconds_ever_see_more_than_the_limit_and_nobody_is_refus
     assert 20 < len(admitted) < 3_000
 
 
+async def test_an_attempt_that_comes_late_counts_from_when_it_came(rates: Rates) -> None:
+    limits = [requests(KEY, Window.MINUTE, 2)]
+    await rates.admit(principal(*limits), call_id="a", now_ns=NOON)
+    await rates.admit(principal(*limits), call_id="b", now_ns=NOON - 5 * SECOND_NS)
+    lowered = requests(KEY, Window.MINUTE, 1)
+    assert (await refused(rates, lowered, now_ns=NOON + 50 * SECOND_NS)).retry_after_s == 10
+
+
 async def test_a_limit_lowered_below_what_was_used_waits_until_enough_have_left(rates: Rates) -> None:
     for number in range(5):
         await rates.admit(

@@ -140,7 +140,14 @@ async def test_a_limit_is_kept_across_the_death_of_the_process(tmp_path: Path) -
 async def test_rates_of_the_day_and_month_are_restored_and_reset_as_the_journal_has_it(tmp_path: Path) -> None:
     loaded, later = held("loaded"), held("later")
     positions = await write(
-        tmp_path, loaded, settled(loaded, 1), later, settled(later, 1), held("open"), reset(USER, at_ns=LATER)
+        tmp_path,
+        loaded,
+        settled(loaded, 1),
+        later,
+        settled(later, 1),
+        settled(held("never held", 0), 0, was_held=False),
+        held("open"),
+        reset(USER, at_ns=LATER),
     )
     rollups = rolled_up([settled(loaded, 1)])
     _, rates, _ = await start(tmp_path, rollups=rollups, position=positions[1])
