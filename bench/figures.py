@@ -17,17 +17,16 @@ from bench.gateways import Gateway, Started, started
 from bench.generator import Generator
 from bench.machine import Others
 from bench.processes import BenchError, Process
-from bench.settings import CONNECTIONS, OPEN_LOOP_CALLS_PER_S, OPEN_STREAMS, Effort
+from bench.settings import OPEN_LOOP_CALLS_PER_S, OPEN_STREAMS, Effort
 from bench.upstream import Upstream
 
 CASES: Final = (
     calls.WHOLE,
-    calls.WHOLE_5KB,
     calls.WHOLE_TRANSLATED,
     calls.STREAM,
     calls.STREAM_TRANSLATED,
 )
-BURSTS: Final = (calls.STREAM_BURST, calls.STREAM_BURST_TRANSLATED)
+EXTRAS: Final = (calls.WHOLE_5KB, calls.STREAM_BURST, calls.STREAM_BURST_TRANSLATED)
 _HELD: Final = calls.stream(calls.OPENAI_MODEL, events=900, events_per_s=1, name="memory_stream")
 _HELD_OPENED_PER_S: Final = 200
 _SETTLE_S: Final = 1.0
@@ -73,9 +72,8 @@ class Bench:
         figures: dict[str, Figure] = {}
         with self._started(gateway, "load") as first:
             self.generator.closed(first.destination(calls.WHOLE), calls.WHOLE, seconds=self.effort.first_warm_s)
-            for case in CASES + BURSTS * self.effort.bursts:
-                connections = CONNECTIONS if is_ours or not case.events else self.effort.stream_connections_of_others
-                figures[case.name] = self._tried(case.name, partial(self.cpu, first, case, connections=connections))
+            for case in CASES + EXTRAS * self.effort.extras:
+                figures[case.name] = self._tried(case.name, partial(self.cpu, first, case))
             whole_us = figures["whole"].value
             if whole_us is not None:
                 figures["added_p50"] = self._tried("added latency", partial(self.added_latency, first, whole_us))
@@ -97,15 +95,15 @@ class Bench:
         self.say(f"  start to ready: {figures['ready'].value:.2f} s")
         return figures
 
-    def cpu(self, gateway: Started, case: Case, *, connections: int) -> Figure:
+    def cpu(self, gateway: Started, case: Case) -> Figure:
         """CPU time of the gateway's process tree per call, or per event that the upstream streams; in microseconds."""
         to = gateway.destination(case)
-        self.generator.closed(to, case, seconds=self.effort.warm_s, connections=connections)
+        self.generator.closed(to, case, seconds=self.effort.warm_s)
         rounds, right, seconds = [], 0, 0.0
-        for _ in range(self.effort.rounds):
+        for _ in range(self.effort.stream_rounds if case.events else self.effort.rounds):
             with self._watched(gateway):
                 before_s = gateway.process.cpu_s()
-                result = self.generator.closed(to, case, seconds=self.effort.round_s, connections=connections)
+                result = self.generator.closed(to, case, seconds=self.effort.round_s)
                 spent_s = _when_quiet(gateway.process) - before_s
             rounds.append(spent_s * 1e6 / (result["calls"] * max(1, case.events)))
             right, seconds = right + result["calls"], seconds + result["seconds"]

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from bench.figures import BURSTS, CASES
+from bench.figures import CASES, EXTRAS
 from bench.gateways import started
 from bench.gateways.onevault import OneVault
 from bench.generator import generator
@@ -72,7 +72,7 @@ def _weighed(folded: str, main_us: float, others_us: float) -> tuple[dict[str, f
 
 
 def main() -> None:
-    cases = {case.name: case for case in CASES + BURSTS}
+    cases = {case.name: case for case in CASES + EXTRAS}
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     parser.add_argument("--case", choices=sorted(cases), default="whole")
     parser.add_argument("--seconds", type=float, default=8.0)

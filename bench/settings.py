@@ -29,7 +29,7 @@ START_TIMEOUT_S: Final = 120.0
 @dataclass(frozen=True, kw_only=True)
 class Effort:
     """How long a mode measures. `…_s` are of wall time; a median is taken over the rounds. `first_warm_s` is for what is
-    compiled or grown once in a process, `warm_s` comes before each figure."""
+    compiled or grown once in a process, `warm_s` comes before each figure; `extras` are the rows without a target."""
 
     rounds: int
     first_warm_s: float
@@ -39,8 +39,8 @@ class Effort:
     latency_s: float
     starts: int
     starts_of_others: int
-    bursts: bool
-    stream_connections_of_others: int
+    stream_rounds: int
+    extras: bool
     streams_of_others: int
     hold_s: float
     loader_calls: int
@@ -55,8 +55,8 @@ FULL: Final = Effort(
     latency_s=10.0,
     starts=5,
     starts_of_others=2,
-    bursts=True,
-    stream_connections_of_others=CONNECTIONS,
+    stream_rounds=5,
+    extras=True,
     streams_of_others=OPEN_STREAMS,
     hold_s=6.0,
     loader_calls=50_000,
@@ -70,8 +70,8 @@ QUICK: Final = Effort(
     latency_s=3.0,
     starts=2,
     starts_of_others=1,
-    bursts=False,
-    stream_connections_of_others=8,
+    stream_rounds=1,
+    extras=False,
     streams_of_others=0,
     hold_s=2.0,
     loader_calls=10_000,

@@ -127,7 +127,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         )
         account = Account(authenticate, catalog, stores.ledger, stores.requests, observer, clock, new_id)
         admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight))
-        metrics.watch(lambda: in_flight.calls, lambda: stores.loader.lag_s)
+        metrics.watch(in_flight=lambda: in_flight.calls, loader_lag_s=lambda: stores.loader.lag_s)
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
         generate = {
             path: Generate(INGRESS[dialect], exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
@@ -212,6 +212,12 @@ def _admin_deps(
         behind = f"{stores.loader.lag_s:.1f} s behind the journal"
         return AdminHealth(not stores.loader.last_error, stores.loader.last_error or behind)
 
+    async def journal() -> AdminHealth:
+        status = stores.journal.status()
+        if status.deferred:
+            return AdminHealth(False, f"{status.deferred} settlements wait for the disk ({status.last_error})")
+        return AdminHealth(True, f"{status.bytes_on_disk} bytes on disk, {status.holds_open} holds open")
+
     async def calls() -> AdminHealth:
         return AdminHealth(not in_flight.draining, f"{in_flight.calls} of {in_flight.calls_max} calls in flight")
 
@@ -227,7 +233,7 @@ def _admin_deps(
         admin_key_sha256s=(hashlib.sha256(admin_key.encode()).digest(),),
         on_change=access.apply,
         status_of=status_of,
-        health={"vault": vault, "calls": calls},
+        health={"vault": vault, "journal": journal, "calls": calls},
         defaults=lambda: access.defaults,
         tenant_id=settings.tenant.tenant_id,
         version=__version__,

@@ -38,6 +38,9 @@ def run(load: Callable[[], Settings], *, watched: Path | None) -> None:
 
 
 async def _serve(settings: Settings, load: Callable[[], Settings], watched: Path | None) -> None:
+    # The loop notes every asynchronous generator that starts, only to close those left at its end: here all are closed by
+    # whoever opened them, and each call has seven.
+    sys.set_asyncgen_hooks(firstiter=None)
     gateway = settings.gateway
     listener = _listen(gateway.host, gateway.port)
     try:

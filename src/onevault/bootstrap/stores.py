@@ -70,9 +70,11 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores
                 finally:
                     loading.cancel()
                     await asyncio.wait((loading,))
-                    await journal.close()
-                    with suppress(Fault):
-                        # What the vault does not take by now is loaded at the next start.
-                        await loader.flush(timeout_s=_LAST_FLUSH_S)
+                    try:
+                        await journal.close()
+                    finally:
+                        with suppress(Fault):
+                            # What the vault does not take by now is loaded at the next start.
+                            await loader.flush(timeout_s=_LAST_FLUSH_S)
         except VaultUnusable as error:
             raise OSError(str(error)) from None

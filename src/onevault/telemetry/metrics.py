@@ -1,101 +1,134 @@
-"""Every metric's name, declared once, with label sets that callers cannot enlarge."""
+"""Every metric's name, declared once, with label sets that callers cannot enlarge.
+
+Counting is on the path of every call, so it is plain additions; the metrics library is asked only when somebody scrapes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.records import Settled
 
-_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_BOUNDS_MS = tuple(seconds * 1000 for seconds in SECONDS)
 _SERIES_MAX = 2_000
 """More combinations of labels than this are counted under `other`: a scrape must stay quick."""
+_OTHER = "other"
+
+_Labels = tuple[str, str, str, str]
 
 
 class _Series:
-    """The cached children of one combination of labels: `labels()` costs four times what counting does."""
+    """What was counted of one combination of operation, provider, model and outcome. Cost in nanos."""
 
-    __slots__ = ("calls", "cost", "input_tokens", "output_tokens", "seconds")
+    __slots__ = ("buckets", "calls", "cost", "input_tokens", "milliseconds", "output_tokens")
 
-    def __init__(self, metrics: Metrics, labels: tuple[str, str, str, str]) -> None:
-        operation, provider, model, outcome = labels
-        self.calls = metrics.calls.labels(operation, provider, model, outcome)
-        self.seconds = metrics.seconds.labels(operation, provider)
-        self.cost = metrics.cost.labels(provider, model)
-        self.input_tokens = metrics.tokens.labels(provider, model, "input")
-        self.output_tokens = metrics.tokens.labels(provider, model, "output")
+    def __init__(self) -> None:
+        self.calls = self.cost = self.input_tokens = self.output_tokens = self.milliseconds = 0
+        self.buckets = [0] * (len(SECONDS) + 1)
 
 
-class Metrics:
-    """Implements `ports.Observer`. `model` labels come from the catalog alone (a call without a target counts under "")."""
+class Metrics(Collector):
+    """`model` and `provider` labels come from the catalog alone (a call without a target counts under "")."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        registry = self.registry
-        self.calls = Counter(
-            "onevault_calls",
-            "Calls that ended, by outcome.",
-            ("operation", "provider", "model", "outcome"),
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "onevault_call_seconds",
-            "From request to settlement.",
-            ("operation", "provider"),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.tokens = Counter("onevault_tokens", "Tokens settled.", ("provider", "model", "kind"), registry=registry)
-        self.cost = Counter(
-            "onevault_cost_usd", "Cost settled, in US dollars.", ("provider", "model"), registry=registry
-        )
-        self.overshoot = Counter(
-            "onevault_overshoot_usd", "Cost beyond what was held, in US dollars.", registry=registry
-        )
-        self.usage_source = Counter(
-            "onevault_settlements", "Settlements, by where their usage came from.", ("source",), registry=registry
-        )
-        self.faults = Counter("onevault_faults", "Faults told to callers.", ("code",), registry=registry)
-        self.in_flight = Gauge("onevault_calls_in_flight", "Calls being worked on.", registry=registry)
-        self.loader_lag = Gauge("onevault_loader_lag_bytes", "Journal bytes not yet in the vault.", registry=registry)
-        self._series: dict[tuple[str, str, str, str], _Series] = {}
-        self._sources = {source: self.usage_source.labels(source) for source in ("provider", "estimated", "worst_case")}
+        self._series: dict[_Labels, _Series] = {}
+        self._faults: dict[str, int] = {}
+        self._sources = {"provider": 0, "estimated": 0, "worst_case": 0}
+        self._overshoot = 0
+        self._in_flight: Callable[[], float] = float
+        self._loader_lag_s: Callable[[], float] = float
+        self.registry.register(self)
 
     def settled(self, record: Settled) -> None:
-        series = self._of((record.request_type, record.provider, record.model, record.outcome.value))
-        series.calls.inc()
-        series.seconds.observe(record.latency_ms / 1000)
+        series = self._of((record.request_type, record.provider, record.model, record.outcome))
         usage = record.usage
-        if usage.input_tokens:
-            series.input_tokens.inc(usage.input_tokens)
-        if usage.output_tokens:
-            series.output_tokens.inc(usage.output_tokens)
-        if record.cost:
-            series.cost.inc(record.cost / NANOS_PER_USD)
+        series.calls += 1
+        series.milliseconds += record.latency_ms
+        series.buckets[bisect_left(_BOUNDS_MS, record.latency_ms)] += 1
+        series.input_tokens += usage.input_tokens
+        series.output_tokens += usage.output_tokens
+        series.cost += record.cost
         if record.held:
-            self._sources[record.usage_source.value].inc()
+            self._sources[record.usage_source] += 1
             if record.cost > record.amount_held:
-                self.overshoot.inc((record.cost - record.amount_held) / NANOS_PER_USD)
+                self._overshoot += record.cost - record.amount_held
 
     def fault(self, kind: str) -> None:
-        self.faults.labels(kind).inc()
+        """`kind` is a FaultKind, so there are few."""
+        self._faults[kind] = self._faults.get(kind, 0) + 1
 
-    def _of(self, labels: tuple[str, str, str, str]) -> _Series:
-        series = self._series.get(labels)
-        if series is None:
-            if len(self._series) >= _SERIES_MAX:
-                labels = (labels[0], "other", "other", labels[3])
-            series = self._series[labels] = self._series.get(labels) or _Series(self, labels)
-        return series
-
-    def watch(self, in_flight: Callable[[], float], loader_lag: Callable[[], float]) -> None:
+    def watch(self, *, in_flight: Callable[[], float], loader_lag_s: Callable[[], float]) -> None:
         """Gauges that are read when somebody scrapes."""
-        self.in_flight.set_function(in_flight)
-        self.loader_lag.set_function(loader_lag)
+        self._in_flight, self._loader_lag_s = in_flight, loader_lag_s
 
     def render(self) -> bytes:
         """The Prometheus text format. Takes milliseconds per hundred series: call it off the event loop."""
         return generate_latest(self.registry)
+
+    def _of(self, labels: _Labels) -> _Series:
+        series = self._series.get(labels)
+        if series is None:
+            if len(self._series) >= _SERIES_MAX:
+                labels = (labels[0], _OTHER, _OTHER, labels[3])
+            series = self._series.setdefault(labels, _Series())
+        return series
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry, on another thread than the counting: works on a copy."""
+        series = list(self._series.items())
+        calls = CounterMetricFamily(
+            "onevault_calls", "Calls that ended, by outcome.", labels=("operation", "provider", "model", "outcome")
+        )
+        tokens = CounterMetricFamily(
+            "onevault_tokens", "Tokens settled.", labels=("operation", "provider", "model", "outcome", "kind")
+        )
+        cost = CounterMetricFamily(
+            "onevault_cost_usd", "Cost settled, in US dollars.", labels=("operation", "provider", "model", "outcome")
+        )
+        seconds = HistogramMetricFamily(
+            "onevault_call_seconds",
+            "From request to settlement.",
+            labels=("operation", "provider", "model", "outcome"),
+        )
+        for labels, one in series:
+            calls.add_metric(labels, one.calls)
+            tokens.add_metric((*labels, "input"), one.input_tokens)
+            tokens.add_metric((*labels, "output"), one.output_tokens)
+            cost.add_metric(labels, one.cost / NANOS_PER_USD)
+            seconds.add_metric(labels, _cumulated(one.buckets), sum_value=one.milliseconds / 1000)
+        faults = CounterMetricFamily("onevault_faults", "Faults told to callers.", labels=("code",))
+        for code, count in list(self._faults.items()):
+            faults.add_metric((code,), count)
+        sources = CounterMetricFamily(
+            "onevault_settlements", "Settlements, by where their usage came from.", labels=("source",)
+        )
+        for source, count in self._sources.items():
+            sources.add_metric((source,), count)
+        yield from (calls, tokens, cost, seconds, faults, sources)
+        yield CounterMetricFamily(
+            "onevault_overshoot_usd", "Cost beyond what was held, in US dollars.", value=self._overshoot / NANOS_PER_USD
+        )
+        yield GaugeMetricFamily("onevault_calls_in_flight", "Calls being worked on.", value=self._in_flight())
+        yield GaugeMetricFamily(
+            "onevault_loader_lag_seconds",
+            "For how long the vault has been behind the journal.",
+            value=self._loader_lag_s(),
+        )
+
+
+def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:
+    total = 0
+    found: list[tuple[str, float]] = []
+    for bound, count in zip((*map(str, SECONDS), "+Inf"), buckets, strict=True):
+        total += count
+        found.append((bound, total))
+    return found

@@ -19,7 +19,7 @@ def ending(sent: bytes, how: str) -> Handler:
     async def handle(connection: WireConnection) -> None:
         await connection.request()
         await connection.send(sent)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         if how == "reset":
             connection.reset()
         elif how == "half-close":
@@ -136,8 +136,6 @@ LONG_HEADS = {
 
 @pytest.mark.parametrize("name", list(LONG_HEADS))
 async def test_a_head_has_a_bounded_length_and_number_of_headers(transport: Transport, name: str) -> None:
-    if not isinstance(transport, LeanTransport) and name == "a reason without an end":
-        pytest.skip("aiohttp's C parser does not bound the reason phrase of an unfinished line")
     async with WireServer(ending(LONG_HEADS[name], "half-close")) as server:
         with pytest.raises(TransportError) as failure:
             async with transport.exchange(ask(server.origin)) as reply:
@@ -163,12 +161,13 @@ async def test_what_carries_no_content_is_bounded(transport: Transport, name: st
     async def handle(connection: WireConnection) -> None:
         await connection.request()
         await connection.send(first)
-        for _ in range(100_000):
+        while True:
             await connection.send(again)
+            await asyncio.sleep(0)
 
     async with WireServer(handle) as server:
         with pytest.raises(TransportError) as failure:
-            async with asyncio.timeout(5), transport.exchange(ask(server.origin)) as reply:
+            async with asyncio.timeout(3), transport.exchange(ask(server.origin)) as reply:
                 async for _ in reply:
                     pass
         assert not failure.value.timeout
@@ -243,7 +242,7 @@ async def test_an_answer_that_comes_while_the_request_is_sent_ends_the_sending(
         nonlocal received_bytes
         await connection.request_head()
         await connection.send(refusal)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
         if closes:
             return
         try:

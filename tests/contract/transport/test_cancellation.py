@@ -56,7 +56,7 @@ async def clean_up_slowly(transport: Transport, origin: Origin, body: bytes) -> 
         try:
             await reply.read(1000)
         finally:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.2)
 
 
 Client = Callable[[Transport, Origin, bytes], Awaitable[None]]
@@ -93,7 +93,7 @@ async def test_the_server_sees_a_cancelled_call_within_100_ms(
             await read_whole(transport, server.origin, b"")
         task = asyncio.ensure_future(client(transport, server.origin, b"{}"))
         await watch.reached.wait()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         task.cancel()
         assert await watch.seen_in_time()
         with pytest.raises(asyncio.CancelledError):
@@ -107,7 +107,7 @@ async def test_the_server_sees_a_call_cancelled_in_the_tls_handshake_within_100_
         origin = Origin("https", "127.0.0.1", server.origin.port)
         task = asyncio.ensure_future(read_whole(transport, origin, b"{}"))
         await watch.reached.wait()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         task.cancel()
         assert await watch.seen_in_time()
         with pytest.raises(asyncio.CancelledError):

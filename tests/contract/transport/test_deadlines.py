@@ -76,7 +76,7 @@ async def test_a_steady_body_may_take_longer_than_the_stall_and_first_byte_timeo
     transport: Transport, reading: str
 ) -> None:
     async with (
-        WireServer(saying(HEAD, *[b"x"] * 10, every_s=0.06)) as server,
+        WireServer(saying(HEAD, *[b"x"] * 10, every_s=0.04)) as server,
         transport.exchange(ask(server.origin, stall_s=SHORT_S, first_byte_s=SHORT_S)) as reply,
     ):
         body = await reply.read(100) if reading == "whole" else b"".join([part async for part in reply])

@@ -29,7 +29,7 @@ async def test_delays_and_slices_change_no_byte(transport: Transport, raw: bytes
         for _ in range(2):
             started = time.monotonic()
             assert await call(transport, Origin("http", "127.0.0.1", proxy.port)) == BODY
-            assert time.monotonic() - started >= 2 * faults.latency_s
+            assert time.monotonic() - started > 1.9 * faults.latency_s  # timers round to milliseconds
         assert (proxy.connections_made, server.connections_made) == (1, 1)
 
 

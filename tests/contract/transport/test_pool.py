@@ -245,7 +245,7 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("pause_s", [0.0, 0.02])
+@pytest.mark.parametrize("pause_s", [0.0, 0.01])
 @pytest.mark.parametrize("name", list(GARBAGE))
 @pytest.mark.parametrize(
     "head", [answer(), b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"]

@@ -75,7 +75,7 @@ async def test_plain_http_spoken_to_a_tls_server_and_back_is_an_error(
             await call(transport, Origin("http", "127.0.0.1", server.origin.port))
     async with WireServer(answering(answer())) as server:
         with pytest.raises(TransportError) as failure:
-            async with transport.exchange(ask(Origin("https", "127.0.0.1", server.origin.port), connect_s=1.0)):
+            async with transport.exchange(ask(Origin("https", "127.0.0.1", server.origin.port), connect_s=0.3)):
                 pass
         assert failure.value.phase is Phase.CONNECT
 
