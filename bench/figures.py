@@ -33,7 +33,7 @@ _SETTLE_S: Final = 1.0
 _QUIET_LOOK_S: Final = 0.3
 _QUIET_SHARE: Final = 0.04
 _PUT_OFF_MAX_S: Final = 20.0
-_BUSY_SHARE_MAX: Final = 0.8
+_BUSY_SHARE_MAX: Final = 0.6
 _EASY_SHARE: Final = 0.4
 """A gateway that would be busier than the first at the rate of the figure is called at a rate that keeps it as busy as this."""
 

@@ -122,7 +122,7 @@ def _markdown(results: Results) -> str:
         "call is divided by its events. Added latency is the difference to the same calls made to the upstream directly, in the "
         "same round, arriving at random whether or not those before were answered. Wall times depend on the machine: compare ratios.",
         "",
-        "To repeat: `make bench` (about fifteen minutes) or `.venv/bin/python -m bench --quick` (under two); see [README.md](README.md). "
+        "To repeat: `make bench` (about twenty minutes) or `.venv/bin/python -m bench --quick` (under two); see [README.md](README.md). "
         "Every round's value is in `results.json`.",
         "",
     ]

@@ -34,7 +34,7 @@ def lanes(tmp_path: Path, simulator: SimulatorProcess) -> Iterator[list[Lane]]:
         made.append(Lane(GatewayProcess(directory, environment=simulator.as_provider), random.Random(number)))
     yield made
     for lane in made:
-        if lane.gateway.process.popen.poll() is None:
+        if lane.ready_s:
             lane.gateway.kill()
 
 
@@ -56,7 +56,9 @@ def check_books(lane: Lane, keys: list[NewKey], limits: dict[str, int]) -> list[
         told[f"org:{key.org_id}"] = gateway.admin(f"/organizations/{key.org_id}/usage")
         own = http(f"{gateway.base_url}/v1/usage", key=key.api_key)[2]
         assert own["user"]["month_usage_nanos"] == told[f"user:{key.user_id}"]["month_usage_nanos"]
-        told[f"key:{key.key_id}"] = own["key"] | {"total_usage_nanos": own["key"]["month_usage_nanos"], "held_nanos": 0}
+        assert own["key"]["held_usd"] == 0
+        if own["month"] == lane.month:  # each user has one key
+            assert own["key"]["month_usage_nanos"] == told[f"user:{key.user_id}"]["total_usage_nanos"]
     for call_id in lane.dice.sample(sorted(account.costs), min(20, len(account.costs))):
         key = next(k for k in keys if http(f"{gateway.base_url}/v1/requests/{call_id}", key=k.api_key)[0] == 200)
         seen = http(f"{gateway.base_url}/v1/requests/{call_id}", key=key.api_key)[2]
@@ -73,7 +75,7 @@ def check_books(lane: Lane, keys: list[NewKey], limits: dict[str, int]) -> list[
     for scope, figures in told.items():
         sum_of_calls = vault_files.spent(calls, scope)
         assert figures["total_usage_nanos"] == sum_of_calls, scope
-        assert figures["month_usage_nanos"] == sum_of_calls, scope  # fails at the turn of a month, once
+        assert figures["month_usage_nanos"] == sum_of_calls or figures["month"] != lane.month, scope
         assert figures["held_nanos"] == 0
         if scope in limits:
             assert sum_of_calls <= limits[scope], scope
@@ -85,6 +87,7 @@ def check_books(lane: Lane, keys: list[NewKey], limits: dict[str, int]) -> list[
     return calls
 
 
+@pytest.mark.timeout(0 if LONG else 300)
 async def test_a_gateway_killed_in_the_middle_of_calls_loses_no_money(
     lanes: list[Lane], simulator: SimulatorProcess
 ) -> None:
@@ -131,6 +134,7 @@ async def test_a_gateway_killed_in_the_middle_of_calls_loses_no_money(
     assert ready[-1] <= READY_S
 
 
+@pytest.mark.timeout(0 if LONG else 300)
 async def test_a_gateway_killed_while_it_starts_recovers_or_loads_loses_no_money(lanes: list[Lane]) -> None:
     lane = lanes[0]
     await lane.start()

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.processes import GatewayProcess, NewKey
@@ -48,6 +49,7 @@ class Lane:
     dice: random.Random
     account: Account = field(default_factory=Account)
     ready_s: list[float] = field(default_factory=list)
+    month: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m}")
 
     async def traffic(self, keys: Sequence[NewKey], *, callers: int) -> None:
         """Callers that call again and again, until cancelled or until nobody listens."""

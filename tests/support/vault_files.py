@@ -41,7 +41,8 @@ class Row:
 
 def rows(data_dir: Path) -> list[Row]:
     """Every call in the vault. AssertionError where one is there twice."""
-    with closing(sqlite3.connect(f"file:{data_dir / 'gateway.db'}?mode=ro", uri=True)) as vault:
+    with closing(sqlite3.connect(f"file:{data_dir / 'gateway.db'}?mode=ro", uri=True, isolation_level=None)) as vault:
+        vault.execute("BEGIN")  # both reads see one state
         found = [_row(values) for values in vault.execute(_CALLS)]
         (hubs,) = vault.execute("SELECT count(*) FROM api_request_h").fetchone()
     twice = [call_id for call_id, times in Counter(row.call_id for row in found).items() if times > 1]

@@ -24,7 +24,7 @@ from onevault.pipeline.answer import Answer
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.exchange import Exchange
 
-_PASSED_HEADERS = (b"anthropic-beta", b"openai-beta", b"x-simulate")
+_PASSED_HEADERS = frozenset({b"anthropic-beta", b"openai-beta", b"x-simulate"})
 _log = structlog.get_logger("onevault.api")
 
 
@@ -67,9 +67,7 @@ class Generate:
             read=partial(self._read, receive, headers, hang_up),
             address=address(scope),
             user_agent=headers.get(b"user-agent", b"")[:200].decode("latin-1"),
-            passed_headers=tuple(
-                (name.decode(), headers[name].decode("latin-1")) for name in _PASSED_HEADERS if name in headers
-            ),
+            passed_headers=_passed(headers),
         )
         stream: Stream | None = None
         self.in_flight.calls += 1
@@ -154,6 +152,11 @@ class Generate:
         headers.append(JSON)
         body = self.ingress.error_body(fault, request_id=request.call_id)
         await respond(send, status_of(fault.kind), headers, body)
+
+
+def _passed(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    names = _PASSED_HEADERS & headers.keys()
+    return tuple((name.decode(), headers[name].decode("latin-1")) for name in sorted(names)) if names else ()
 
 
 def _where(error: BaseException) -> str:

@@ -1,91 +1,42 @@
-"""The HTTP server: uvicorn, with the bounds on headers and silence that it lacks, and our order of shutting down."""
+"""The HTTP server: uvicorn with our protocol and our order of shutting down."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
+import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from onevault.api.asgi import CONNECTION, App
+from onevault.api.asgi import App
+from onevault.api.protocol import bounded_protocol
 
-HEADERS_MAX = 128
-
-
-class HeadersTooLarge(Exception):
-    """Raised into the parser, which answers 400 and closes."""
-
-
-def bounded_protocol(*, header_bytes_max: int, head_timeout_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol with a limit on a request's head in bytes and on the time until a connection's first head is in.
-
-    It puts itself into the scope as `Connection`, and tells whoever asks when the client is gone: a task that waits for
-    ASGI's disconnect message costs each call more than its authentication and admission.
-    """
-
-    class BoundedProtocol(HttpToolsProtocol):
-        on_lost: Callable[[], None] | None = None
-        _head_bytes = 0
-        _head_timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._head_timer = self.loop.call_later(head_timeout_s, self._too_slow)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._in_time()
-            super().connection_lost(exc)
-            if self.on_lost is not None:
-                self.on_lost()
-
-        def on_message_begin(self) -> None:
-            self._head_bytes = 0
-            super().on_message_begin()
-            self.scope[CONNECTION] = self  # type: ignore[literal-required]
-
-        def on_url(self, url: bytes) -> None:
-            self._count(len(url))
-            super().on_url(url)
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._count(len(name) + len(value) + 4)
-            if len(self.headers) >= HEADERS_MAX:
-                raise HeadersTooLarge
-            super().on_header(name, value)
-
-        def on_headers_complete(self) -> None:
-            self._in_time()
-            super().on_headers_complete()
-
-        def _count(self, size: int) -> None:
-            self._head_bytes += size
-            if self._head_bytes > header_bytes_max:
-                raise HeadersTooLarge
-
-        def _in_time(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
-
-        def _too_slow(self) -> None:
-            self._head_timer = None
-            self.transport.close()
-
-    return BoundedProtocol
+_TICK_S = 0.05
+_CANCELLED_S = 2.0
+"""How long calls that are cut off at the end may take to settle."""
 
 
 class Server(uvicorn.Server):
-    """The first signal drains: `on_drain` is called, no new connection is taken, streams run on until the time is up.
-    A second signal ends at once."""
+    """The first signal drains: `on_drain` is called, and while a call is `busy` the port stays open, so that probes and new
+    calls are told 503 and not left guessing. Then, or when the time is up, it closes. A second signal ends at once."""
 
-    def __init__(self, config: uvicorn.Config, on_drain: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_drain: Callable[[], None],
+        busy: Callable[[], bool],
+        *,
+        drain_timeout_s: float,
+    ) -> None:
         super().__init__(config)
         self._on_drain = on_drain
+        self._busy = busy
+        self._drain_timeout_s = drain_timeout_s
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -104,18 +55,37 @@ class Server(uvicorn.Server):
             self._on_drain()
         super().handle_exit(sig, frame)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drains, closes, and waits until calls that were cut off have settled."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._drain_timeout_s
+        while self._busy() and not self.force_exit and clock() < until:
+            await self.on_tick(0)
+            await asyncio.sleep(_TICK_S)
+        self.config.timeout_graceful_shutdown = math.ceil(max(0.0, until - clock()))
+        await super().shutdown(sockets)
+        cut_off = list(self.server_state.tasks)
+        for task in cut_off:
+            task.cancel()
+        if cut_off:
+            await asyncio.wait(cut_off, timeout=_CANCELLED_S)
+
 
 def server(
     app: App,
     *,
     header_bytes_max: int,
-    head_timeout_s: float,
+    header_timeout_s: float,
+    body_timeout_s: float,
     idle_timeout_s: float,
     drain_timeout_s: float,
     on_drain: Callable[[], None],
+    busy: Callable[[], bool],
 ) -> Server:
     """A server for sockets that already listen."""
-    protocol: Any = bounded_protocol(header_bytes_max=header_bytes_max, head_timeout_s=head_timeout_s)
+    protocol: Any = bounded_protocol(
+        header_bytes_max=header_bytes_max, header_timeout_s=header_timeout_s, body_timeout_s=body_timeout_s
+    )
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -128,8 +98,7 @@ def server(
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        timeout_keep_alive=int(idle_timeout_s),
-        timeout_graceful_shutdown=int(drain_timeout_s),
+        timeout_keep_alive=math.ceil(idle_timeout_s),
         backlog=4096,
     )
-    return Server(config, on_drain)
+    return Server(config, on_drain, busy, drain_timeout_s=drain_timeout_s)

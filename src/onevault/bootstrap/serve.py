@@ -19,7 +19,6 @@ from onevault.config.problems import ConfigurationError
 from onevault.config.schema import Settings
 from onevault.telemetry.logging import configure
 
-_HEAD_TIMEOUT_S = 30.0
 _SWITCH_INTERVAL_S = 0.0005
 """How long another thread (the loader) may keep the event loop waiting for the interpreter. Python's own 5 ms would be added
 to every call whose journal write meets a batch being loaded."""
@@ -49,10 +48,12 @@ async def _serve(settings: Settings, load: Callable[[], Settings], watched: Path
             http = server(
                 running_gateway.app,
                 header_bytes_max=gateway.header_bytes_max,
-                head_timeout_s=_HEAD_TIMEOUT_S,
+                header_timeout_s=gateway.header_timeout_s,
+                body_timeout_s=gateway.body_timeout_s,
                 idle_timeout_s=gateway.idle_timeout_s,
                 drain_timeout_s=gateway.drain_timeout_s,
                 on_drain=running_gateway.drain,
+                busy=lambda: running_gateway.in_flight.calls > 0,
             )
             following = asyncio.create_task(_follow(running_gateway, load, watched))
             sys.stdout.write(running_gateway.greeting + "\n")

@@ -75,6 +75,7 @@ def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySetting
             "calls_in_flight_max",
             body_bytes_max="body_size_max",
             header_bytes_max="header_size_max",
+            header_timeout_s="header_timeout",
             body_timeout_s="body_timeout",
             idle_timeout_s="idle_timeout",
             heartbeat_s="heartbeat",

@@ -6,7 +6,7 @@ of its own, so nobody fills in defaults later.
 
     Settings
       gateway     version, environment, host, port, data_dir, durability, body_bytes_max, header_bytes_max,
-                  body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max
+                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts, retries_max
       security    admin_key, master_key
       routing     default_provider, default_model, fallback_chain, aliases
@@ -54,6 +54,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     durability: Durability = "group"
     body_bytes_max: int = 32 * MIB
     header_bytes_max: int = 64 * KIB
+    header_timeout_s: float = 30.0
+    """How long a request's head may take to arrive."""
     body_timeout_s: float = 30.0
     """How long a request's body may take to arrive."""
     idle_timeout_s: float = 75.0

@@ -128,6 +128,7 @@ class GatewayWritten(Section):
     ) = None
     body_size_max: Bytes | None = None
     header_size_max: Bytes | None = None
+    header_timeout: Seconds | None = None
     body_timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
     heartbeat: Seconds | None = None

@@ -27,7 +27,7 @@ _sending: ContextVar[AiohttpExchange] = ContextVar("sending")
 class AiohttpTransport:
     """A `Transport` on aiohttp's connector and parser. Belongs to the event loop that it is first used on.
 
-    Informational answers are bounded by `first_byte_s` only, and a head by its lines' number and length.
+    Informational answers and chunk extensions are bounded by time alone, a head by its lines' number and length.
     """
 
     def __init__(self, settings: TransportSettings) -> None:

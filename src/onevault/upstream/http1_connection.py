@@ -11,6 +11,8 @@ from typing import Final, cast
 import httptools
 
 from onevault.core.transport import HttpRequest, Phase, TransportError
+from onevault.upstream.http1_answer import CHUNKED, UNTIL_EOF, Refused, answer_headers, body_framing
+from onevault.upstream.http1_deadlines import FOREVER, Deadlines
 from onevault.upstream.transport_settings import TransportSettings
 
 IDLE: Final = 0
@@ -26,34 +28,26 @@ _HEAD: Final = 2
 _DATA: Final = 3
 _END: Final = 4
 
-_FOREVER: Final = float("inf")
 _SLICE_BYTES: Final = 65_536
 """How much of a body is handed to the socket at once; a smaller body goes out in one piece with the head."""
 
 _PHASES: Final = {SENDING: Phase.SEND, AWAITING_HEAD: Phase.HEADERS}
-_NAMES_KEPT_MAX: Final = 1024
-_names: dict[bytes, str] = {}
-"""Header names as they came to how they are given on."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Deadlines):
     """A connection and the state of the exchange on it; `Exchange` and `Pool` are its only users.
 
-    `state` goes IDLE, SENDING, AWAITING_HEAD, IN_BODY, COMPLETE and back to IDLE; BROKEN is final. One lazy timer looks at
-    `_deadline`, a plain float that moves with the exchange, and sets itself again when that has moved on meanwhile.
+    `state` goes IDLE, SENDING, AWAITING_HEAD, IN_BODY, COMPLETE and back to IDLE; BROKEN is final.
     """
 
     __slots__ = (
-        "_body_length",
         "_buffered_bytes",
         "_buffered_bytes_max",
-        "_chunked",
-        "_deadline",
         "_fields",
         "_first_byte_at",
+        "_framing",
         "_head_bytes",
         "_informational",
-        "_loop",
         "_message",
         "_method_is_head",
         "_on_gone",
@@ -64,12 +58,8 @@ class Connection(asyncio.Protocol):
         "_settings",
         "_stall_s",
         "_timed_out",
-        "_timer",
-        "_timer_at",
         "_total_at",
         "_transport",
-        "_until_eof",
-        "_waiter",
         "_wanted",
         "_writing_paused",
         "answered",
@@ -93,14 +83,10 @@ class Connection(asyncio.Protocol):
         on_gone: Callable[[Connection], None],
     ) -> None:
         """`on_gone` is told once, as soon as the connection can no longer be used; `lost` is True once its socket is closed."""
-        self._loop = loop
+        super().__init__(loop)
         self._settings = settings
         self._on_gone = on_gone
-        self._waiter: asyncio.Future[None] | None = None
         self._wanted = _NOTHING
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = _FOREVER
-        self._deadline = _FOREVER
         self._writing_paused = False
         self._reading_paused = False
         self._message = ""
@@ -124,9 +110,7 @@ class Connection(asyncio.Protocol):
         self._fields: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._informational = 0
-        self._chunked = False
-        self._until_eof = False
-        self._body_length = -1
+        self._framing = 0
         self._overhead_bytes = 0
         self._parts = []
         self._buffered_bytes = 0
@@ -182,7 +166,7 @@ class Connection(asyncio.Protocol):
 
     async def whole_body(self, bytes_max: int) -> bytes:
         """What is left of the body. One wake-up, however many pieces it comes in."""
-        if self._body_length > bytes_max or self._buffered_bytes > bytes_max:
+        if self._framing > bytes_max or self._buffered_bytes > bytes_max:
             self.fail(f"the answer is longer than {bytes_max} bytes")
         if self.state == IN_BODY:
             self._buffered_bytes_max = bytes_max
@@ -206,9 +190,7 @@ class Connection(asyncio.Protocol):
         self.state = IDLE
         self.used = True
         self._parts = []
-        self._deadline = now + self._settings.idle_s
-        if self._timer_at > self._deadline:
-            self._arm(now)
+        self._set_deadline(now + self._settings.idle_s, now=now)
         if self._reading_paused:
             self._resume_reading()
 
@@ -232,11 +214,7 @@ class Connection(asyncio.Protocol):
             self._gone()
 
     def _gone(self) -> None:
-        self._deadline = _FOREVER
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._timer_at = _FOREVER
+        self._disarm()
         if not self.lost:
             self._transport.abort()
         self._on_gone(self)
@@ -245,7 +223,7 @@ class Connection(asyncio.Protocol):
     def _ended(self, error: Exception | None) -> None:
         """The server will send no more: the end of an answer that has no other, or the end of the exchange."""
         state = self.state
-        if state == IN_BODY and self._until_eof and error is None:
+        if state == IN_BODY and self._framing == UNTIL_EOF and error is None:
             self.reusable = False
             self.state = COMPLETE
             self._wake()
@@ -262,51 +240,30 @@ class Connection(asyncio.Protocol):
 
     def _stall_at(self) -> float:
         """Before the first byte of the body its own deadline holds, after it that between two reads."""
-        return self._first_byte_at if self._first_byte_at != _FOREVER else monotonic() + self._stall_s
+        return self._first_byte_at if self._first_byte_at != FOREVER else monotonic() + self._stall_s
 
     async def _wait(self, wanted: int, until: float) -> None:
-        self._deadline = until if until < self._total_at else self._total_at
-        if self._timer_at > self._deadline:
-            self._arm(monotonic())
-        waiter = self._waiter = self._loop.create_future()
         self._wanted = wanted
         try:
-            await waiter
+            await self._woken(until if until < self._total_at else self._total_at)
         except BaseException:
-            self._waiter = None
             self.fail("the exchange was cancelled")
             raise
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            self._wanted = _NOTHING
-            if not waiter.done():
-                waiter.set_result(None)
+        self._wanted = _NOTHING
+        self._wake_waiter()
 
-    def _arm(self, now: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = self._deadline
-        # Loops round to milliseconds: a timer that fires early must not spin.
-        self._timer = self._loop.call_later(max(self._deadline - now, 0.001), self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._timer_at = _FOREVER
-        if self.state == COMPLETE or self._deadline == _FOREVER:
+    def _expired(self) -> None:
+        if self.state == COMPLETE:
             return
-        now = monotonic()
-        if now < self._deadline:
-            self._arm(now)
-        elif self.state == IDLE:
+        if self.state == IDLE:
             self.fail("the connection was idle for too long")
         elif self._deadline >= self._total_at:
             self.fail("the exchange took longer than it may in all", timed_out=True)
         elif self.state == SENDING:
             self.fail("the server took no more of the request", timed_out=True)
-        elif self._first_byte_at != _FOREVER:
+        elif self._first_byte_at != FOREVER:
             self.fail("the first byte of the answer did not come in time", timed_out=True)
         else:
             self.fail("the answer stalled", timed_out=True)
@@ -331,9 +288,11 @@ class Connection(asyncio.Protocol):
         before_bytes = self._buffered_bytes
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
             if self.state != COMPLETE:
-                self.fail("the answer is not HTTP")
+                self.fail(
+                    str(error.__context__) if isinstance(error.__context__, Refused) else "the answer is not HTTP"
+                )
             self.reusable = False
         except httptools.HttpParserUpgrade:
             self.fail("the server switched to another protocol")
@@ -345,10 +304,10 @@ class Connection(asyncio.Protocol):
                 self.fail(f"the answer's head is longer than {self._settings.head_bytes_max} bytes")
             return
         if state == IN_BODY:
-            if self._chunked and came_from == IN_BODY:
+            if self._framing == CHUNKED and came_from == IN_BODY:
                 self._count_overhead(len(data) - 17 * gained_bytes)
             if gained_bytes:
-                self._first_byte_at = _FOREVER
+                self._first_byte_at = FOREVER
                 if self._buffered_bytes > self._buffered_bytes_max:
                     self._hold_back()
         wanted = self._wanted
@@ -386,7 +345,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.state == COMPLETE:
-            raise ValueError("a second answer")
+            raise Refused("a second answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.state < IN_BODY:
@@ -394,30 +353,11 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        fields = self._fields
-        settings = self._settings
-        if len(fields) > settings.header_count_max:
-            self._refuse(f"the answer has more than {settings.header_count_max} headers")
         if status < 200:
-            self._informational += 1
-            if status <= 101 and status != 100:
-                self._refuse("the answer's status is none that was asked for")
-            if self._informational > settings.informational_max:
-                self._refuse(f"more than {settings.informational_max} informational answers came")
-            fields.clear()
+            self._pass_over(status)
             return
-        headers = self.headers
-        head_bytes = 0
-        for raw_name, raw_value in fields:
-            head_bytes += len(raw_name) + len(raw_value) + 4
-            name = _names.get(raw_name)
-            if name is None:
-                name = _kept_name(raw_name)
-            value = raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        if head_bytes > settings.head_bytes_max:
-            self._refuse(f"the answer's head is longer than {settings.head_bytes_max} bytes")
-        self._frame(status)
+        headers = self.headers = answer_headers(self._fields, self._settings)
+        self._framing = body_framing(status, headers)
         self.status = status
         if self.state == SENDING:
             self.reusable = False  # the answer came before the request's end, which the server may never read
@@ -427,19 +367,14 @@ class Connection(asyncio.Protocol):
             self.reusable = False
             self.state = COMPLETE
 
-    def _frame(self, status: int) -> None:
-        """How the body ends (RFC 9112, section 6.3); the parser has refused contradictions and malformed lengths."""
-        coding = self.headers.get("transfer-encoding")
-        if coding is not None:
-            if coding.lower() != "chunked":
-                self._refuse("the answer has a transfer coding that was not asked for")
-            self._chunked = True
-            return
-        length = self.headers.get("content-length")
-        if length is not None:
-            self._body_length = int(length)
-        elif status not in (204, 304):
-            self._until_eof = True
+    def _pass_over(self, status: int) -> None:
+        """An informational answer: the one that was asked for is still to come."""
+        self._informational += 1
+        if status <= 101 and status != 100:
+            raise Refused("the answer's status is none that was asked for")
+        if self._informational > self._settings.informational_max:
+            raise Refused(f"more than {self._settings.informational_max} informational answers came")
+        self._fields.clear()
 
     def on_body(self, data: bytes) -> None:
         if self.state == IN_BODY:
@@ -449,15 +384,11 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.state == IN_BODY:
             self.state = COMPLETE
-            self._deadline = _FOREVER
+            self._deadline = FOREVER
             if not self._parser.should_keep_alive():
                 self.reusable = False
 
     # ---- limits ------------------------------------------------------------------------------------------------------
-
-    def _refuse(self, message: str) -> None:
-        self.fail(message)
-        raise ValueError(message)  # ends the parsing
 
     def _count_overhead(self, bytes_beyond: int) -> None:
         self._overhead_bytes = max(0, self._overhead_bytes + bytes_beyond)
@@ -475,10 +406,3 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         if self.state != BROKEN:
             self._transport.resume_reading()
-
-
-def _kept_name(raw_name: bytes) -> str:
-    name = raw_name.decode("latin-1").lower()
-    if len(_names) < _NAMES_KEPT_MAX and len(raw_name) <= 64:
-        _names[raw_name] = name
-    return name

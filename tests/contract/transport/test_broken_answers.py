@@ -154,7 +154,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("name", list(ENDLESS))
 async def test_what_carries_no_content_is_bounded(transport: Transport, name: str) -> None:
-    if not isinstance(transport, LeanTransport):
+    if not isinstance(transport, LeanTransport) and name != "trailers":
         pytest.skip("aiohttp bounds these by time alone")
     first, again = ENDLESS[name]
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from onevault.core.records import Record
-from onevault.stores.journal.frame import HEADER, PREFIX, RECORD_BYTES_MAX, FrameState, examine, record_of
+from onevault.stores.journal.frame import HEADER, PREFIX, RECORD_BYTES_MAX, FrameState, examine, is_hold, record_of
 from onevault.stores.journal.segment import Segment, segments
 from onevault.stores.rollup import JournalPosition
 
@@ -40,13 +40,18 @@ class JournalDamaged(Exception):
         self.damage = damage
 
 
-def read(segment: Segment, offset: int = 0, *, damages: list[Damage] | None = None) -> Iterator[tuple[Record, int]]:
-    """The records of a segment from `offset` on, each with the offset of its end. Stops at an incomplete tail.
+def read(
+    segment: Segment, offset: int = 0, *, damages: list[Damage] | None = None, holds: bool = True
+) -> Iterator[tuple[Record, int]]:
+    """The records of a segment from `offset` on, each with the offset of its end; without `holds`, all others.
+    Stops at an incomplete tail.
 
     Raises JournalDamaged at damage that whole records follow; where `damages` is given, adds to it and goes on instead.
     Raises FileNotFoundError when the segment was retired.
     """
     for payload, end in payloads(segment, offset, damages=damages):
+        if not holds and is_hold(payload):
+            continue
         try:
             record = record_of(payload)
         except msgspec.MsgspecError as error:
@@ -78,10 +83,10 @@ def payloads(segment: Segment, offset: int, *, damages: list[Damage] | None) -> 
 
 
 def records_after(
-    directory: Path, position: JournalPosition, *, damages: list[Damage] | None = None
+    directory: Path, position: JournalPosition, *, damages: list[Damage] | None = None, holds: bool = True
 ) -> Iterator[tuple[Record, JournalPosition]]:
-    """Every record after a position, each with the position that it brings; ends where the writer is now. To follow the
-    journal, call again with the last position.
+    """Every record (without `holds`, all but those) after a position, each with the position that it brings; ends where
+    the writer is now. To follow the journal, call again with the last position.
 
     The list of segments is taken before they are read, so a segment that is not the last of them is finished and is left
     only at its true end. Raises as `read` does.
@@ -90,7 +95,7 @@ def records_after(
         if segment.name < position.segment:
             continue
         offset = position.offset if segment.name == position.segment else 0
-        for record, end in read(segment, offset, damages=damages):
+        for record, end in read(segment, offset, damages=damages, holds=holds):
             yield record, JournalPosition(segment.name, end)
 
 

@@ -152,7 +152,7 @@ class Loader:
         ends = begins
         damaged: JournalDamaged | None = None
         try:
-            for record, end in islice(records_after(self._directory, begins), self._batch_records_max):
+            for record, end in islice(records_after(self._directory, begins, holds=False), self._batch_records_max):
                 records.append(record)
                 ends = end
                 if len(records) % RECORDS_WITHOUT_PAUSE_MAX == 0:
