@@ -113,7 +113,9 @@ def recorded(gateway: GatewayProcess, key: NewKey, number: int) -> list[vault_fi
         time.sleep(0.05)
 
 
-async def hang_up_all(gateway: GatewayProcess, key: NewKey, moment: Moment, *, dialect: str, reset: bool) -> list[float]:
+async def hang_up_all(
+    gateway: GatewayProcess, key: NewKey, moment: Moment, *, dialect: str, reset: bool
+) -> list[float]:
     """When each client left, by its number."""
     path = CHAT if dialect == "openai" else MESSAGES
 
@@ -172,7 +174,9 @@ async def test_clients_that_hang_up_free_their_provider_at_once_and_pay_for_what
         assert served.finished, "the places of those who left are not given back"
         if max(delays) <= CANCELLED_WITHIN_S or attempt == ROUNDS_MAX:
             break
-    print(f"\n{when}, {dialect}, {how}: providers freed after {sorted(delays)[CLIENTS // 2]:.3f} s (median), {max(delays):.3f} s")
+    print(
+        f"\n{when}, {dialect}, {how}: providers freed after {sorted(delays)[CLIENTS // 2]:.3f} s (median), {max(delays):.3f} s"
+    )
     assert max(delays) <= CANCELLED_WITHIN_S
 
 

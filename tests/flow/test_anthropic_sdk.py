@@ -34,6 +34,7 @@ def test_a_whole_answer_has_content_usage_and_cost(client: Anthropic, model: str
     assert answer.usage.output_tokens == 20
     assert answer.stop_reason == "max_tokens"
     assert float(raw.headers["x-gateway-cost-usd"]) > 0
+    assert answer._request_id == raw.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("model", MODELS)

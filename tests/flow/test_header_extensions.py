@@ -55,9 +55,7 @@ def test_headers_that_cannot_be_obeyed_are_refused(
         ({"budget": {"max_cost_per_request": -1}}, "budget.max_cost_per_request"),
     ],
 )
-def test_fields_that_cannot_be_obeyed_are_refused_by_name(
-    gateway: GatewayProcess, extension: dict, param: str
-) -> None:
+def test_fields_that_cannot_be_obeyed_are_refused_by_name(gateway: GatewayProcess, extension: dict, param: str) -> None:
     got, _, body = http(f"{gateway.base_url}/v1/chat/completions", key=gateway.api_key, body=ASKED | extension)
     assert got == 400
     assert body["error"]["param"].startswith(param)

@@ -104,7 +104,12 @@ def test_tool_results_go_back_to_the_model(client: OpenAI, model: str) -> None:
     first = client.chat.completions.create(model=model, messages=asked, tools=[WEATHER], max_tokens=200)
     calls = first.choices[0].message.tool_calls or []
     results = [{"role": "tool", "tool_call_id": call.id, "content": "sunny"} for call in calls]
-    history = [*asked, first.choices[0].message.model_dump(exclude_none=True), *results, {"role": "user", "content": "So? [[simulate: tools=0]]"}]
+    history = [
+        *asked,
+        first.choices[0].message.model_dump(exclude_none=True),
+        *results,
+        {"role": "user", "content": "So? [[simulate: tools=0]]"},
+    ]
     answer = client.chat.completions.create(model=model, messages=history, tools=[WEATHER], max_tokens=200)
     assert answer.choices[0].message.content
 

@@ -52,9 +52,7 @@ def rows(data_dir: Path) -> list[Row]:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    return Row(
-        *values[:2], bool(values[2]), *values[3:8], bool(values[8]), tuple(json.loads(values[9])), *values[10:]
-    )
+    return Row(*values[:2], bool(values[2]), *values[3:8], bool(values[8]), tuple(json.loads(values[9])), *values[10:])
 
 
 def spent(calls: list[Row], scope: str) -> int:

@@ -8,17 +8,19 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+import structlog
 
 from onevault.api.asgi import JSON, Receive, Scope, Send, credential, query, respond
-from onevault.api.errors import fault_body, fault_headers, status_of
+from onevault.api.errors import fault_body, fault_headers, status_of, where
 from onevault.api.views import model_view, request_view, usage_view
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
-from onevault.core.ports import Catalog, Clock, IdSource, Ledger, Observer, Requests
+from onevault.core.ports import Catalog, Clock, IdSource, Ledger, Observer, Requests, UsageHistory
 from onevault.pipeline.authenticate import Authenticate
 
 Show = Callable[[Scope, Principal], Awaitable[Any]]
 _LIST_MAX = 100
+_log = structlog.get_logger("onevault.api")
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class Account:
     catalog: Catalog
     ledger: Ledger
     requests: Requests
+    history: UsageHistory
     observer: Observer
     clock: Clock
     ids: IdSource
@@ -54,11 +57,17 @@ class Account:
             principal = self.authenticate(credential(scope, dict(scope["headers"])))
             document = await show(scope, principal)
         except Fault as fault:
-            self.observer.fault(fault.kind.value)
-            headers = [*fault_headers(fault), JSON, (b"x-request-id", call_id.encode())]
-            await respond(send, status_of(fault.kind), headers, fault_body(fault))
+            await self._refuse(fault, call_id, send)
+        except Exception as error:  # noqa: BLE001  # the edge: whatever it was, the caller gets a clean fault
+            _log.error("internal fault", request_id=call_id, error=type(error).__name__, where=where(error))
+            await self._refuse(Fault(FaultKind.INTERNAL, "The gateway failed."), call_id, send)
         else:
             await respond(send, 200, [JSON, (b"x-request-id", call_id.encode())], msgspec.json.encode(document))
+
+    async def _refuse(self, fault: Fault, call_id: str, send: Send) -> None:
+        self.observer.fault(fault.kind.value)
+        headers = [*fault_headers(fault), JSON, (b"x-request-id", call_id.encode())]
+        await respond(send, status_of(fault.kind), headers, fault_body(fault))
 
     async def _models(self, scope: Scope, principal: Principal) -> Any:
         data = [model_view(facts) for facts in self.catalog.models(principal)]
@@ -91,7 +100,9 @@ class Account:
             own.partition(":")[0]: await self.ledger.figures(own, time_zone=principal.time_zone, now_ns=now_ns)
             for own in principal.scopes
         }
-        return usage_view(principal, figures)
+        user = next(own for own in principal.scopes if own.startswith("user:"))
+        by_model = await self.history.by_model(user, figures["user"].month)
+        return usage_view(principal, figures, by_model)
 
     async def _request(self, scope: Scope, principal: Principal) -> Any:
         call_id = unquote(scope["path"].removeprefix("/v1/requests/"))

@@ -23,12 +23,6 @@ class Gateway:
     admin: App
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
-            return
         path: str = scope["path"]
         methods = self.exact.get(path)
         if methods is None:
@@ -36,7 +30,9 @@ class Gateway:
                 await self.admin(scope, receive, send)
                 return
             methods = self._below(path)
-        handler = methods.get(scope["method"])
+        method = scope["method"]
+        # What answers GET answers HEAD (RFC 9110, 9.3.2); the server leaves the body out.
+        handler = methods.get("GET" if method == "HEAD" else method)
         if handler is not None:
             await handler(scope, receive, send)
         elif methods:
@@ -53,16 +49,7 @@ class Gateway:
 
 
 async def _wrong_method(methods: Mapping[str, App], send: Send) -> None:
-    allowed = ", ".join(sorted(methods))
+    allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
     fault = Fault(FaultKind.INVALID_REQUEST, f"This path takes {allowed}.", param="method")
     # The one status outside the taxonomy: HTTP has a word of its own for it.
     await respond(send, 405, [(b"allow", allowed.encode()), JSON], fault_body(fault))
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    """The application is running before the server starts; there is nothing to start or stop here."""
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

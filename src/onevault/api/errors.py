@@ -67,11 +67,21 @@ def fault_headers(fault: Fault) -> Headers:
 
 
 def fault_body(fault: Fault) -> bytes:
-    """A fault as JSON where no dialect has a say: OpenAI's shape, which every client of ours reads."""
+    """A fault as JSON where no dialect has a say: OpenAI's shape with Anthropic's `type` beside it, so every client reads it."""
     error = {
         "message": fault.message,
         "type": "api_error" if status_of(fault.kind) >= 500 else "invalid_request_error",
         "param": fault.param,
         "code": fault.kind.value,
     }
-    return msgspec.json.encode({"error": error})
+    return msgspec.json.encode({"type": "error", "error": error})
+
+
+def where(error: BaseException) -> str:
+    """The innermost place of an unforeseen error, for the log: a file's name and a line, no values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('onevault/')[2]}:{trace.tb_lineno}"

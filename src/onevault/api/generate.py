@@ -10,9 +10,9 @@ from functools import partial
 import structlog
 
 from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, credential, respond
-from onevault.api.errors import fault_headers, status_of
+from onevault.api.errors import fault_headers, status_of, where
 from onevault.api.header_extensions import header_extensions
-from onevault.api.headers import money_headers, overhead_header, route_headers
+from onevault.api.headers import id_headers, money_headers, overhead_header, route_headers
 from onevault.api.incoming import ClientGone, HangUp, read_body
 from onevault.api.stream import Stream
 from onevault.core.codec import Incoming, Ingress
@@ -93,10 +93,14 @@ class Generate:
         except asyncio.CancelledError:
             # A client that hung up is nobody's failure; any other cancellation is the server's, and goes on.
             current = asyncio.current_task()
-            if not hang_up.happened or current is None or current.uncancel() > 0:
+            hung_up = hang_up.happened
+            if current is None or current.uncancel() > 0 or not (hung_up or self.in_flight.draining):
                 raise
+            hang_up.answered()
+            if not hung_up:
+                await self._refuse(_shutting_down(), request, stream, send)
         except Exception as error:  # noqa: BLE001  # the edge: whatever it was, the caller gets a clean fault
-            _log.error("internal fault", request_id=request.call_id, error=type(error).__name__, where=_where(error))
+            _log.error("internal fault", request_id=request.call_id, error=type(error).__name__, where=where(error))
             self.observer.fault(FaultKind.INTERNAL.value)
             hang_up.answered()
             await self._refuse(Fault(FaultKind.INTERNAL, "The gateway failed."), request, stream, send)
@@ -106,7 +110,7 @@ class Generate:
 
     def _take_on(self) -> None:
         if self.in_flight.draining:
-            raise Fault(FaultKind.OVERLOADED, "This gateway is shutting down.", retry_after_s=1.0)
+            raise _shutting_down()
         if self.in_flight.calls > self.in_flight.calls_max:
             raise Fault(FaultKind.OVERLOADED, "The gateway is working on as many calls as it may.", retry_after_s=1.0)
 
@@ -148,7 +152,7 @@ class Generate:
             await stream.fail(self.ingress.error_frame(fault, request_id=request.call_id))
             return
         headers = fault_headers(fault)
-        headers.append((b"x-request-id", request.call_id.encode()))
+        headers += id_headers(request.call_id, self.ingress.dialect)
         headers.append(JSON)
         body = self.ingress.error_body(fault, request_id=request.call_id)
         await respond(send, status_of(fault.kind), headers, body)
@@ -159,11 +163,5 @@ def _passed(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     return tuple((name.decode(), headers[name].decode("latin-1")) for name in sorted(names)) if names else ()
 
 
-def _where(error: BaseException) -> str:
-    """The innermost place of an unforeseen error: a file's name and a line, no values."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('onevault/')[2]}:{trace.tb_lineno}"
+def _shutting_down() -> Fault:
+    return Fault(FaultKind.OVERLOADED, "This gateway is shutting down.", retry_after_s=1.0)

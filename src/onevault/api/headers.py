@@ -5,16 +5,28 @@ from __future__ import annotations
 from onevault.api.asgi import Headers
 from onevault.core.identity import Metric, Principal, Window
 from onevault.core.money import Nanos, format_usd
+from onevault.core.operations import Dialect
 from onevault.core.ports import Admission, Figures, Ledger, RateStanding
 from onevault.pipeline.answer import Answer
+
+
+_ANTHROPIC = (Dialect.ANTHROPIC_MESSAGES, Dialect.ANTHROPIC_COUNT_TOKENS)
+
+
+def id_headers(call_id: str, dialect: Dialect) -> Headers:
+    """The call's id; for Anthropic's clients also under the name they look for."""
+    encoded = call_id.encode()
+    if dialect in _ANTHROPIC:
+        return [(b"x-request-id", encoded), (b"request-id", encoded)]
+    return [(b"x-request-id", encoded)]
 
 
 def route_headers(answer: Answer) -> Headers:
     """Where the call went, known as soon as an answer has begun."""
     receipt = answer.receipt
     target = receipt.target
-    headers: Headers = [
-        (b"x-request-id", receipt.request.call_id.encode()),
+    headers = id_headers(receipt.request.call_id, answer.incoming.dialect)
+    headers += [
         (b"x-gateway-provider", target.provider.encode() if target else b""),
         (b"x-gateway-model", _ascii(target.model) if target else b""),
         (b"x-gateway-route-reason", _ascii(answer.plan.reason)),

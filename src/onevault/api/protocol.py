@@ -7,13 +7,14 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from onevault.api.asgi import CONNECTION
 from onevault.api.errors import fault_body
 from onevault.core.faults import Fault, FaultKind
 
 HEADERS_MAX = 128
+_LINGER_S = 1.0
 _OFFER = (b"upgrade", b"connection", b"http2-settings")
 
 
@@ -41,6 +42,7 @@ def bounded_protocol(
         _in_head = True
         _too_large = False
         _upgrading = False
+        _refused = False
         _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,6 +56,8 @@ def bounded_protocol(
                 self.on_lost()
 
         def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
             self._unset_keepalive_if_required()
             was_in_head = self._in_head
             try:
@@ -72,6 +76,7 @@ def bounded_protocol(
         def on_message_begin(self) -> None:
             self._head_bytes = 0
             self._in_head = True
+            self._unset_keepalive_if_required()
             super().on_message_begin()
             self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
@@ -103,7 +108,11 @@ def bounded_protocol(
                 return
             super().on_message_complete()
             if self._timer is not None:
+                # The rest of a request that was refused before it was in: now the connection is idle.
                 self._in_time()
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
@@ -154,21 +163,24 @@ def bounded_protocol(
                 self.transport.close()
 
         def _refuse(self, status: int, kind: FaultKind, message: str) -> None:
-            """Answers what is no request, and closes. Behind a call that is being answered it says nothing: its answer would
-            be taken for the call's."""
+            """Answers what is no request, and closes: after a moment, since a close with bytes unread can cost the client the
+            answer. Behind a call that is being answered it says nothing, for that would be taken for the call's answer."""
             self._in_time()
-            cycle = self.cycle
-            mute = bool(self.pipeline) or (
-                cycle is not None
-                and not cycle.response_complete
-                and (cycle.response_started or not cycle.more_body)
-            )
-            if not mute:
-                headers = self.server_state.default_headers
-                self.transport.write(_answer(status, fault_body(Fault(kind, message)), headers))
-            self.transport.close()
+            if self.pipeline or _is_answering(self.cycle):
+                self.transport.close()
+                return
+            self._refused = True
+            headers = self.server_state.default_headers
+            self.transport.write(_answer(status, fault_body(Fault(kind, message)), headers))
+            self.transport.write_eof()
+            self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
 
     return BoundedProtocol
+
+
+def _is_answering(cycle: RequestResponseCycle | None) -> bool:
+    """Whether a request that came in whole, or whose answer has begun, is still being answered."""
+    return cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body)
 
 
 def _answer(status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -178,5 +190,8 @@ def _answer(status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> byt
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     ]
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(name + b": " + value for name, value in fields)]
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(),
+        *(name + b": " + value for name, value in fields),
+    ]
     return b"\r\n".join([*lines, b"", body])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from onevault.core.identity import Metric, Principal, Window
 from onevault.core.money import NANOS_PER_USD, Nanos, usd_for_json
-from onevault.core.ports import Figures, ModelFacts
+from onevault.core.ports import Figures, ModelFacts, ModelUsage
 from onevault.core.records import Settled
 from onevault.core.usage import UsageSource
 
@@ -37,8 +37,9 @@ def model_view(facts: ModelFacts) -> dict[str, Any]:
     }
 
 
-def usage_view(principal: Principal, figures: Mapping[str, Figures]) -> dict[str, Any]:
-    """The running month and day of the caller's key, user and organization; the organization's only as far as a limit shows it."""
+def usage_view(principal: Principal, figures: Mapping[str, Figures], by_model: Sequence[ModelUsage]) -> dict[str, Any]:
+    """The running month and day of the caller's key, user and organization; the organization's only as far as a limit shows it.
+    `models` are the user's, as the vault has them by now."""
     user = figures["user"]
     return {
         "object": "usage",
@@ -47,6 +48,18 @@ def usage_view(principal: Principal, figures: Mapping[str, Figures]) -> dict[str
         "key": _scope_view(figures["key"], principal, "key"),
         "user": _scope_view(user, principal, "user"),
         "organization": {"limits": _limits_view(figures["org"], principal, "org")},
+        "models": [
+            {
+                "provider": used.provider,
+                "model": used.model,
+                "request_count": used.requests,
+                "input_tokens": used.input_tokens,
+                "output_tokens": used.output_tokens,
+                "cost_usd": usd_for_json(used.cost),
+                "cost_nanos": used.cost,
+            }
+            for used in by_model
+        ],
     }
 
 

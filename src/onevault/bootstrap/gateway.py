@@ -125,7 +125,9 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             Reserve(stores.ledger, stores.journal, clock),
             Call(sender, clock, random.random, redact),
         )
-        account = Account(authenticate, catalog, stores.ledger, stores.requests, observer, clock, new_id)
+        account = Account(
+            authenticate, catalog, stores.ledger, stores.requests, stores.history, observer, clock, new_id
+        )
         admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight))
         metrics.watch(in_flight=lambda: in_flight.calls, loader_lag_s=lambda: stores.loader.lag_s)
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)

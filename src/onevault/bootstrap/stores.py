@@ -22,6 +22,7 @@ from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import VaultUnusable, open_vault
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.usage import VaultUsage
 
 _log = structlog.get_logger("onevault.stores")
 _LAST_FLUSH_S = 10.0
@@ -35,6 +36,7 @@ class Stores:
     loader: Loader
     directory: VaultDirectory
     requests: VaultRequests
+    history: VaultUsage
 
 
 @asynccontextmanager
@@ -65,7 +67,13 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores
                 loading = asyncio.create_task(loader.run())
                 try:
                     yield Stores(
-                        ledger, rates, journal, loader, VaultDirectory(vault, clock), VaultRequests(vault, loader)
+                        ledger,
+                        rates,
+                        journal,
+                        loader,
+                        VaultDirectory(vault, clock),
+                        VaultRequests(vault, loader),
+                        VaultUsage(vault),
                     )
                 finally:
                     loading.cancel()

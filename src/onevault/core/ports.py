@@ -156,6 +156,24 @@ class Requests(Protocol):
         """The newest calls of a scope, newest first; `before` is the call id to go on from."""
 
 
+class ModelUsage(msgspec.Struct, frozen=True):
+    """What one scope used of one model in one month. `provider` is "" for calls that reached none; cost in nanos."""
+
+    provider: str
+    model: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost: Nanos
+
+
+class UsageHistory(Protocol):
+    """What was used, as the vault has it: moments behind the ledger, and not touched by the reset of a quota."""
+
+    async def by_model(self, scope: ScopeId, month: str) -> list[ModelUsage]:
+        """One row for each provider and model of a month (`2026-11`, in the organization's time zone), dearest first."""
+
+
 # ---- providers ------------------------------------------------------------------------------------------------------
 
 

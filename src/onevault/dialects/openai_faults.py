@@ -37,8 +37,8 @@ _KIND_BY_CODE = {
     "overloaded_error": FaultKind.OVERLOADED,
     "server_overloaded": FaultKind.OVERLOADED,
     "timeout": FaultKind.PROVIDER_TIMEOUT,
-    "server_error": FaultKind.PROVIDER_ERROR,
 }
+"""Words that say more than the status. `server_error` does not: OpenAI writes it beside 408, 503 and 504, too."""
 _CONTEXT_PHRASES = (
     "maximum context length",
     "context window",

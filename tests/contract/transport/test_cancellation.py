@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 
+import psutil
 import pytest
 from tests.support.wire_requests import ask
 from tests.support.wire_server import WireConnection, WireServer, answer, answering
@@ -135,6 +136,11 @@ async def test_the_server_sees_a_call_cancelled_while_sending_within_100_ms(
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.sleep(0.02)
+        # The server does not read, so an orderly close would still be waiting to send its rest.
+        everyone = psutil.Process().net_connections("tcp")
+        assert [
+            each for each in everyone if each.raddr and each.raddr.port == server.origin.port and each.fd != -1
+        ] == []
         read_on.set()  # what the kernels hold is read in no time; what the client held back must not follow
         assert await watch.seen_in_time()
 

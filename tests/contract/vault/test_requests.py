@@ -17,12 +17,13 @@ from tests.contract.vault.conftest import Ask
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ScopeId
 from onevault.core.money import Nanos
+from onevault.core.ports import ModelUsage
 from onevault.core.records import AttemptRecord, Caller, Outcome, Settled
 from onevault.core.usage import Usage, UsageSource
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.requests import VaultRequests
-from onevault.stores.sql.usage import ModelUsage, VaultUsage
+from onevault.stores.sql.usage import VaultUsage
 
 _text = st.text(st.characters(codec="utf-8"), max_size=30)
 _word = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)

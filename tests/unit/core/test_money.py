@@ -30,7 +30,17 @@ def test_amounts_are_read_exactly(written: str | float | Decimal, nanos: int) ->
 
 @pytest.mark.parametrize(
     "written",
-    ["", "ten", "nan", "inf", "1e99", "1000000001", "0.0000000001", "1e-99999999", "0.10000000000000000000000000000001"],
+    [
+        "",
+        "ten",
+        "nan",
+        "inf",
+        "1e99",
+        "1000000001",
+        "0.0000000001",
+        "1e-99999999",
+        "0.10000000000000000000000000000001",
+    ],
 )
 def test_what_is_not_an_amount_is_refused(written: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # the message names the amount

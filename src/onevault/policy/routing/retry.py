@@ -33,8 +33,9 @@ _PASSING = frozenset(
 _ELSEWHERE = frozenset({FaultKind.MODEL_NOT_FOUND, FaultKind.UNSUPPORTED_PARAMETER})
 """Faults of this target for this request: no second try here, but another target may do."""
 
-_OUR_CREDENTIAL = (401, 402, 403)
-"""Statuses by which a provider refuses the gateway's own credential: trying again changes nothing."""
+_MAY_PASS = (408, 409)
+"""The statuses of the 400s that are about a moment. A PROVIDER_ERROR with any other of them is about the gateway's own account
+(credential, credit, quota) or address: trying again changes nothing."""
 
 
 def after(fault: Fault, *, tries: int, retries_max: int, chance: float) -> Step:
@@ -42,7 +43,7 @@ def after(fault: Fault, *, tries: int, retries_max: int, chance: float) -> Step:
 
     Waits double from WAIT_FIRST_S to WAIT_MAX_S, each drawn from its upper half, and never undercut a `retry-after`.
     """
-    if fault.kind in _ELSEWHERE or fault.provider_status in _OUR_CREDENTIAL:
+    if fault.kind in _ELSEWHERE or _refuses_the_gateway(fault):
         return Step(Next.NEXT_TARGET)
     if fault.kind not in _PASSING:
         return Step(Next.GIVE_UP)
@@ -53,10 +54,19 @@ def after(fault: Fault, *, tries: int, retries_max: int, chance: float) -> Step:
     return Step(Next.SAME_TARGET, max(wait, asked))
 
 
+def _refuses_the_gateway(fault: Fault) -> bool:
+    status = fault.provider_status
+    if fault.kind is not FaultKind.PROVIDER_ERROR or status is None:
+        return False
+    return 400 <= status < 500 and status not in _MAY_PASS
+
+
 def told_to_caller(faults: list[Fault], *, targets: int) -> Fault:
-    """The one fault that stands for all failed attempts: the only one's own meaning, or that all providers failed."""
+    """The one fault that stands for all failed attempts: the meaning they share, or that all providers failed."""
     last = faults[-1]
     if targets <= 1 or len(faults) == 1:
+        return last
+    if all(fault.kind is last.kind and last.kind in _ELSEWHERE for fault in faults):
         return last
     if all(fault.kind is FaultKind.RATE_LIMITED for fault in faults):
         return min(faults, key=lambda fault: fault.retry_after_s or 0.0)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
 from sqlalchemy import select
 
 from onevault.core.identity import ScopeId
-from onevault.core.money import Nanos
+from onevault.core.ports import ModelUsage
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.schema.derived import model_usage
 
 
-class ModelUsage(msgspec.Struct, frozen=True):
-    """What one scope used of one model in one month. `provider` is "" for calls that reached none; cost in nanos."""
-
-    provider: str
-    model: str
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cost: Nanos
-
-
 class VaultUsage:
-    """Usage by month and model, from sums that are written together with the calls themselves.
+    """Implements `ports.UsageHistory`: usage by month and model, from sums that are written together with the calls themselves.
 
     A reset of a quota leaves these figures as they are: they tell what was used, not what counts against a limit.
     """
