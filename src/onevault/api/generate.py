@@ -159,8 +159,12 @@ class Generate:
 
 
 def _passed(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """What of the caller's headers may go on to a provider; a value that HTTP does not allow goes nowhere."""
     names = _PASSED_HEADERS & headers.keys()
-    return tuple((name.decode(), headers[name].decode("latin-1")) for name in sorted(names)) if names else ()
+    if not names:
+        return ()
+    values = ((name.decode(), headers[name].decode("latin-1")) for name in sorted(names))
+    return tuple((name, value) for name, value in values if value.isascii() and value.isprintable())
 
 
 def _shutting_down() -> Fault:

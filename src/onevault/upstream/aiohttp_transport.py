@@ -76,6 +76,7 @@ class AiohttpExchange:
         self.headers: dict[str, str] = {}
         self._transport = transport
         self._request = request
+        self._told = False
         self._response: aiohttp.ClientResponse | None = None
         self._wire: asyncio.Transport | None = None
         self._scope: asyncio.Timeout | None = None
@@ -226,6 +227,9 @@ class AiohttpExchange:
         self._reused = reused
         self._phase = Phase.SEND
         self._until(self._request.stall_s)
+        if self._request.on_sent is not None and not self._told:
+            self._told = True
+            self._request.on_sent()
 
     def _left_line(self) -> None:
         if self._phase is Phase.CONNECT and (left := self._transport.connecting.get(self._request.origin)) is not None:
