@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flow.hostile import CONFIG, Hostile
 from tests.support.processes import GatewayProcess, SimulatorProcess
 
 
@@ -34,3 +35,16 @@ def own_gateway(tmp_path: Path, simulator: SimulatorProcess) -> Iterator[Gateway
     yield made
     if made.process.popen.poll() is None:
         made.kill()
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
+    directory = tmp_path_factory.mktemp("hostile")
+    simulator = SimulatorProcess(directory, "--record-calls")
+    gateway = GatewayProcess(directory, environment=simulator.as_provider, config=CONFIG)
+    simulator.start()
+    gateway.start()
+    narrow = gateway.new_key(allowed_models=["gpt-4o-mini"])
+    yield Hostile(gateway, simulator, gateway.api_key, narrow.api_key)
+    assert gateway.stop() == 0
+    simulator.stop()

@@ -6,7 +6,7 @@ All of it is pure. Ingress is what `api/` calls, egress is what `upstream/` call
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -156,6 +156,3 @@ class Ingress(Protocol):
 
     def error_frame(self, fault: Fault, *, request_id: str) -> bytes:
         """A fault after the first byte of a stream, as an event of this dialect; nothing may follow it."""
-
-
-JsonObject = dict[str, Any]

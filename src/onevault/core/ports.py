@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -15,7 +15,6 @@ from onevault.core.money import Nanos
 from onevault.core.operations import Operation
 from onevault.core.prices import Price
 from onevault.core.records import Held, QuotaReset, Record, Settled
-from onevault.core.usage import Usage
 
 # ---- time, chance --------------------------------------------------------------------------------------------------
 
@@ -273,7 +272,3 @@ class Observer(Protocol):
 
     def settled(self, record: Settled) -> None: ...
     def fault(self, kind: str) -> None: ...
-
-
-Usages = Sequence[Usage]
-Sleep = Callable[[float], Awaitable[None]]

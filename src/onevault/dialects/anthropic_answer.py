@@ -30,9 +30,10 @@ from onevault.core.operations import Dialect
 from onevault.dialects.anthropic_faults import fault_in_stream
 from onevault.dialects.anthropic_passing import STOP_REASONS
 from onevault.dialects.anthropic_usage import AnthropicUsage, updated, usage_of
+from onevault.dialects.decoders import StreamDecoder, WholeDecoder
 from onevault.dialects.json_body import ABSENT, present
 from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import FrameCutter, frame_data
+from onevault.dialects.sse import frame_data
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -194,36 +195,16 @@ class BlockReader:
             events.append(ChoiceEnded(STOP_REASONS.get(reason, StopReason.END), sequence))
 
 
-class CanonicalStream:
+class CanonicalStream(StreamDecoder):
     """Decodes a stream, which `message_stop` ends after a stop reason was given."""
 
-    __slots__ = ("_cutter", "_done", "_reader")
+    __slots__ = ("_reader",)
 
     def __init__(self) -> None:
-        self._cutter = FrameCutter()
+        super().__init__()
         self._reader = BlockReader()
-        self._done = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._done:
-            return events
-        for frame in self._cutter.feed(data):
-            self._read(frame, events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        rest = self._cutter.close()
-        if rest.strip():
-            self._read(rest, events)
-        if not self._done:
-            raise cut_short()
-        return events
-
-    def _read(self, frame: bytes, events: list[Event]) -> None:
-        if self._done:
-            return  # what follows the end is nothing
+    def read(self, frame: bytes, events: list[Event]) -> None:
         data = frame_data(frame)
         if data is None:
             return
@@ -257,20 +238,12 @@ class CanonicalStream:
             raise fault_in_stream(data)
 
 
-class CanonicalWhole:
+class CanonicalWhole(WholeDecoder):
     """Decodes a whole answer once it has come."""
 
-    __slots__ = ("_chunks",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._chunks.append(data)
-        return []
-
-    def close(self) -> list[Event]:
-        body = b"".join(self._chunks)
+    def decoded(self, body: bytes) -> list[Event]:
         events: list[Event] = []
         reader = BlockReader()
         try:

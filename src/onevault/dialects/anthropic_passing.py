@@ -8,9 +8,10 @@ from onevault.core.events import ChoiceEnded, Event, Finished, Passed, StopReaso
 from onevault.core.usage import NO_USAGE
 from onevault.dialects.anthropic_faults import fault_in_stream
 from onevault.dialects.anthropic_usage import AnthropicUsage, updated, usage_of
+from onevault.dialects.decoders import StreamDecoder, WholeDecoder
 from onevault.dialects.json_body import ABSENT
-from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import FrameCutter, frame_data
+from onevault.dialects.provider_faults import malformed
+from onevault.dialects.sse import frame_data
 
 STOP_REASONS = {
     "end_turn": StopReason.END,
@@ -75,37 +76,17 @@ def _text_bytes(text: str | None) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
-class PassingStream:
+class PassingStream(StreamDecoder):
     """Passes a stream, which `message_stop` ends."""
 
-    __slots__ = ("_cutter", "_done", "_ended", "_usage")
+    __slots__ = ("_ended", "_usage")
 
     def __init__(self) -> None:
-        self._cutter = FrameCutter()
+        super().__init__()
         self._usage: AnthropicUsage | None = None
         self._ended = False
-        self._done = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._done:
-            return events
-        for frame in self._cutter.feed(data):
-            self._read(frame, events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        rest = self._cutter.close()
-        if rest.strip():
-            self._read(rest, events)
-        if not self._done:
-            raise cut_short()
-        return events
-
-    def _read(self, frame: bytes, events: list[Event]) -> None:
-        if self._done:
-            return  # what follows the end is nothing
+    def read(self, frame: bytes, events: list[Event]) -> None:
         data = frame_data(frame)
         if data is None:
             events.append(Passed(frame))
@@ -141,20 +122,12 @@ class PassingStream:
         events.append(UsageReported(usage_of(self._usage)))
 
 
-class PassingWhole:
+class PassingWhole(WholeDecoder):
     """Passes a whole answer once it has come and is one."""
 
-    __slots__ = ("_chunks",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._chunks.append(data)
-        return []
-
-    def close(self) -> list[Event]:
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+    def decoded(self, body: bytes) -> list[Event]:
         try:
             seen = _ANSWER(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -176,20 +149,12 @@ class PassingWhole:
         return events
 
 
-class PassingCount:
+class PassingCount(WholeDecoder):
     """Passes the answer of count_tokens. Counting costs nothing, so no usage is reported but none."""
 
-    __slots__ = ("_chunks",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._chunks.append(data)
-        return []
-
-    def close(self) -> list[Event]:
-        body = b"".join(self._chunks)
+    def decoded(self, body: bytes) -> list[Event]:
         try:
             counted = _COUNTED(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -28,12 +28,13 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.operations import Dialect
+from onevault.dialects.decoders import StreamDecoder, WholeDecoder
 from onevault.dialects.json_body import ABSENT, present
 from onevault.dialects.openai_chat_passing import DONE, STOP_REASONS
 from onevault.dialects.openai_faults import fault_in_stream
 from onevault.dialects.openai_usage import GroqExtra, OpenAIUsage, usage_of
 from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import FrameCutter, frame_data
+from onevault.dialects.sse import frame_data
 
 
 class FunctionDelta(msgspec.Struct, frozen=True, gc=False):
@@ -276,36 +277,19 @@ class AnswerReader:
             events.append(ChoiceEnded(reason, None, state.index))
 
 
-class CanonicalStream:
+class CanonicalStream(StreamDecoder):
     """Decodes a stream. As for a passed one, `[DONE]` may be missing if every choice has ended between two frames."""
 
-    __slots__ = ("_cutter", "_done", "_reader")
+    __slots__ = ("_reader",)
 
     def __init__(self) -> None:
-        self._cutter = FrameCutter()
+        super().__init__()
         self._reader = AnswerReader()
-        self._done = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._done:
-            return events
-        for frame in self._cutter.feed(data):
-            self._read(frame, events)
-        return events
+    def unterminated(self, events: list[Event]) -> None:
+        self._finish(events)
 
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        rest = self._cutter.close()
-        if rest.strip():
-            self._read(rest, events)
-        if not self._done:
-            self._finish(events)
-        return events
-
-    def _read(self, frame: bytes, events: list[Event]) -> None:
-        if self._done:
-            return  # what follows the end is nothing
+    def read(self, frame: bytes, events: list[Event]) -> None:
         data = frame_data(frame)
         if data is None:
             return
@@ -320,22 +304,15 @@ class CanonicalStream:
         self._done = True
 
 
-class CanonicalWhole:
+class CanonicalWhole(WholeDecoder):
     """Decodes a whole answer once it has come."""
 
-    __slots__ = ("_chunks",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._chunks.append(data)
-        return []
-
-    def close(self) -> list[Event]:
+    def decoded(self, body: bytes) -> list[Event]:
         events: list[Event] = []
         reader = AnswerReader()
-        reader.read(b"".join(self._chunks), events)
+        reader.read(body, events)
         reader.finish(events)
         events.append(Finished())
         return events

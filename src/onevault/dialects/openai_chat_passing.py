@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from onevault.core.events import ChoiceEnded, Event, Finished, Passed, StopReason, UsageReported
+from onevault.dialects.decoders import StreamDecoder, WholeDecoder
 from onevault.dialects.openai_faults import fault_in_stream
 from onevault.dialects.openai_usage import GroqExtra, OpenAIUsage, usage_of
 from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import FrameCutter, frame_data
+from onevault.dialects.sse import frame_data
 
 DONE = b"[DONE]"
 
@@ -93,45 +94,28 @@ def _ended(choice: SeenChoice) -> ChoiceEnded:
     return ChoiceEnded(STOP_REASONS.get(choice.finish_reason or "stop", StopReason.END), None, choice.index)
 
 
-class PassingStream:
+class PassingStream(StreamDecoder):
     """Passes a stream. The chunk with the usage alone is held back where the caller did not ask for it.
 
     `[DONE]` ends the stream. Some compatible servers leave it out: their stream is complete if it ends between two frames, every
     choice that appeared has its finish_reason, and there are as many as were asked for.
     """
 
-    __slots__ = ("_choices_asked", "_cutter", "_done", "_ended", "_open", "_usage_asked")
+    __slots__ = ("_choices_asked", "_ended", "_open", "_usage_asked")
 
     def __init__(self, *, usage_asked: bool, choices_asked: int) -> None:
-        self._cutter = FrameCutter()
+        super().__init__()
         self._usage_asked = usage_asked
         self._choices_asked = choices_asked
         self._open: set[int] = set()
         self._ended: set[int] = set()
-        self._done = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._done:
-            return events
-        for frame in self._cutter.feed(data):
-            self._read(frame, events)
-        return events
+    def unterminated(self, events: list[Event]) -> None:
+        if self._open or len(self._ended) < self._choices_asked:
+            raise cut_short()
+        events.append(Finished())
 
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        rest = self._cutter.close()
-        if rest.strip():
-            self._read(rest, events)
-        if not self._done:
-            if self._open or len(self._ended) < self._choices_asked:
-                raise cut_short()
-            events.append(Finished())
-        return events
-
-    def _read(self, frame: bytes, events: list[Event]) -> None:
-        if self._done:
-            return  # what follows the end is nothing
+    def read(self, frame: bytes, events: list[Event]) -> None:
         data = frame_data(frame)
         if data is None:
             events.append(Passed(frame))
@@ -168,20 +152,12 @@ class PassingStream:
             events.append(UsageReported(usage_of(seen.x_groq.usage)))
 
 
-class PassingWhole:
+class PassingWhole(WholeDecoder):
     """Passes a whole answer once it has come and is one."""
 
-    __slots__ = ("_chunks",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._chunks.append(data)
-        return []
-
-    def close(self) -> list[Event]:
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+    def decoded(self, body: bytes) -> list[Event]:
         seen = _seen(body)
         if seen.choices is None:
             raise malformed("an answer without choices", body)

@@ -12,6 +12,7 @@ from onevault.core.chat import ChatRequest
 from onevault.core.codec import Extensions, InputSize, WireRequest
 from onevault.core.events import Event, Finished, Passed, UsageReported
 from onevault.core.operations import Dialect, Operation
+from onevault.dialects.decoders import WholeDecoder
 from onevault.dialects.extensions import EXTENSION_NAMES, ExtendedBody, extensions_of, merged
 from onevault.dialects.input_size import text_size
 from onevault.dialects.json_body import ABSENT, decoded, fields_of, invalid, unsupported
@@ -111,20 +112,12 @@ def _size(given: str | list[str | int | list[int]], body_bytes: int) -> InputSiz
     return InputSize(tokens, tokens) if tokens else text_size(body_bytes, tools=False)
 
 
-class PassingEmbeddings:
+class PassingEmbeddings(WholeDecoder):
     """Passes an answer once it has come and is one."""
 
-    __slots__ = ("_chunks",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._chunks.append(data)
-        return []
-
-    def close(self) -> list[Event]:
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+    def decoded(self, body: bytes) -> list[Event]:
         try:
             seen = _SEEN(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

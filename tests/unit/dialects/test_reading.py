@@ -167,9 +167,9 @@ def test_switched_off_extensions_are_fine_and_wishes_are_kept() -> None:
 def test_extensions_in_headers_yield_to_those_in_the_body() -> None:
     incoming = INGRESS[CHAT].read(chat(routing={"providers": ["body"]}, budget={"max_cost_per_request": 1}))
     both = incoming.with_header_extensions(
-        Extensions(Routing(providers=("header",), region="eu"), Budget(max_cost_per_request=9, max_cost_per_day=2))
+        Extensions(Routing(providers=("header",), preferred_models=("header",)), Budget(max_cost_per_request=9, max_cost_per_day=2))
     )
-    assert both.extensions.routing == Routing(providers=("body",), region="eu")
+    assert both.extensions.routing == Routing(providers=("body",), preferred_models=("header",))
     assert both.extensions.budget == Budget(max_cost_per_request=1, max_cost_per_day=2)
     assert both.rewritten("m", output_tokens_max=None) == incoming.rewritten("m", output_tokens_max=None)
     with pytest.raises(Fault, match=r"routing\.strategy"):
