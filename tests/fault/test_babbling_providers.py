@@ -210,16 +210,19 @@ async def test_whatever_a_provider_sends_the_gateway_answers_properly(stage: Sta
 
 
 def check(answer: Answer, said: bytes) -> None:
-    """All of an answer, or a fault in the dialect's own shape; a stream that is not whole ends with an error."""
+    """All of an answer, or a fault in the dialect's own shape; a stream that is not whole ends with an error.
+
+    Where the bytes of a dialect pass, nonsense inside of them passes, too: an answer counts as whole when its cost is told.
+    """
     assert answer.complete, said
-    assert answer.status != 500, said
-    assert answer.status != 0, said
+    assert answer.status not in (0, 500), said
     if answer.status != 200:
         assert answer.document["error"]["message"], said
     elif not answer.is_stream:
-        assert isinstance(answer.document, dict)
         assert answer.cost_nanos >= 0, said
-    elif answer.finished:
+    elif b": x-gateway-cost-usd" in answer.body:
         assert answer.cost_nanos >= 0, said
     else:
-        assert "error" in answer.events[-1], said
+        last = [line for line in bytes(answer.body).split(b"\n") if line.startswith(b"data: ")][-1]
+        assert msgspec.json.decode(last[6:])["error"]["message"], said
+        assert b"[DONE]" not in last

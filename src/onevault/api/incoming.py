@@ -46,13 +46,19 @@ def _check_headers(headers: dict[bytes, bytes], bytes_max: int) -> None:
     if length is not None and length.isdigit() and int(length) > bytes_max:
         raise _too_large(bytes_max)
     kind = headers.get(b"content-type")
-    if kind is not None and not kind.startswith(b"application/json") and b"json" not in kind.split(b";")[0].lower():
+    if kind is not None and kind != b"application/json" and not _is_json(kind):
         raise Fault(
             FaultKind.INVALID_REQUEST, "The request's content-type must be application/json.", param="content-type"
         )
     coding = headers.get(b"content-encoding")
     if coding is not None and coding.strip().lower() not in (b"", b"identity"):
         raise Fault(FaultKind.INVALID_REQUEST, "The request's body must not be compressed.", param="content-encoding")
+
+
+def _is_json(content_type: bytes) -> bool:
+    """`application/json` with parameters, `text/json`, `application/anything+json` (RFC 6839)."""
+    media_type = content_type.partition(b";")[0].strip().lower()
+    return media_type.endswith((b"/json", b"+json"))
 
 
 def _part(message: Message, size: int, bytes_max: int) -> bytes:

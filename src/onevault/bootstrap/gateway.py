@@ -29,7 +29,7 @@ from onevault.api.health import Health
 from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
-from onevault.bootstrap.policies import catalog_of, default_limits
+from onevault.bootstrap.policies import catalog_of, default_limits, transport_of
 from onevault.bootstrap.stores import Stores, open_stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
@@ -50,8 +50,6 @@ from onevault.telemetry.metrics import Metrics
 from onevault.telemetry.redact import redact
 from onevault.upstream.client import ProviderSender
 from onevault.upstream.endpoints import endpoints, needs_simulator
-from onevault.upstream.http1 import LeanTransport
-from onevault.upstream.transport_settings import TransportSettings
 
 _log = structlog.get_logger("onevault.gateway")
 _GENERATE = {
@@ -103,7 +101,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         stack.callback(observer.flush)
         stores = await stack.enter_async_context(open_stores(settings, clock))
         simulator = await _simulator(settings, stack)
-        transport = LeanTransport(TransportSettings())
+        transport = transport_of(settings)
         stack.push_async_callback(transport.close)
         simulator_url = simulator.base_url if simulator else None
         sender = ProviderSender(transport, CODECS, endpoints(settings, simulator_url=simulator_url))

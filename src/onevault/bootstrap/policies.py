@@ -1,12 +1,17 @@
-"""What a configuration says of models and limits, in the form that the pipeline asks for."""
+"""What a configuration says of models, limits and the way to providers, in the form that the pipeline asks for."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from onevault.config.schema import Settings
+from onevault.core.transport import Transport
 from onevault.policy.access import DefaultLimits
+from onevault.upstream.aiohttp_transport import AiohttpTransport
 from onevault.upstream.catalog import ConfiguredCatalog
+from onevault.upstream.http1 import LeanTransport
+from onevault.upstream.transport_settings import TransportSettings
 
 
 def catalog_of(settings: Settings) -> ConfiguredCatalog:
@@ -24,3 +29,19 @@ def default_limits(settings: Settings) -> DefaultLimits:
         user_monthly_requests=limits.user_monthly_requests,
         user_monthly_budget=limits.user_monthly_budget,
     )
+
+
+def transport_of(settings: Settings) -> Transport:
+    """The lean transport; the reference one where a proxy is to be used. Raises OSError for files that cannot be read."""
+    gateway = settings.gateway
+    wanted = TransportSettings(
+        ca_file=_path(gateway.outgoing_ca_file),
+        client_certificate_file=_path(gateway.outgoing_certificate_file),
+        client_key_file=_path(gateway.outgoing_key_file),
+        proxy_url=gateway.outgoing_proxy.reveal() if gateway.outgoing_proxy else None,
+    )
+    return AiohttpTransport(wanted) if wanted.proxy_url else LeanTransport(wanted)
+
+
+def _path(file: Path | None) -> str | None:
+    return str(file) if file else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from onevault.config import keys
@@ -21,6 +22,7 @@ from onevault.config.schema import (
     Settings,
     TenantSettings,
 )
+from onevault.config.secret import Secret
 from onevault.config.written import (
     NOT_AVAILABLE,
     GatewayWritten,
@@ -63,6 +65,7 @@ def _said(section: object, *names: str, **renamed: str) -> dict[str, Any]:
 
 def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySettings:
     _check_database(written.database_url, problems)
+    _check_outgoing(written, problems)
     return GatewaySettings(
         data_dir=Path(written.data_dir).expanduser() if written.data_dir else DEFAULT_DATA_DIR,
         **_said(
@@ -81,7 +84,30 @@ def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySetting
             heartbeat_s="heartbeat",
             drain_timeout_s="drain_timeout",
         ),
+        outgoing_proxy=Secret(written.outgoing_proxy) if written.outgoing_proxy else None,
+        outgoing_ca_file=_file(written.outgoing_ca_file),
+        outgoing_certificate_file=_file(written.outgoing_certificate_file),
+        outgoing_key_file=_file(written.outgoing_key_file),
     )
+
+
+def _file(written: str | None) -> Path | None:
+    return Path(written).expanduser() if written else None
+
+
+def _check_outgoing(written: GatewayWritten, problems: list[Problem]) -> None:
+    """What the URL says never leaves in a message, as it may hold a password."""
+    if written.outgoing_proxy is not None:
+        try:
+            parts = urlsplit(written.outgoing_proxy)
+            is_fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            is_fine = False
+        if not is_fine:
+            problems.append(Problem("gateway.outgoing_proxy", "not the URL of a proxy", "http://host:port"))
+    if written.outgoing_key_file is not None and written.outgoing_certificate_file is None:
+        expected = "the certificate that belongs to gateway.outgoing_key_file"
+        problems.append(Problem("gateway.outgoing_certificate_file", "missing", expected))
 
 
 def _check_database(url: str | None, problems: list[Problem]) -> None:

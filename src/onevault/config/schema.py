@@ -6,7 +6,8 @@ of its own, so nobody fills in defaults later.
 
     Settings
       gateway     version, environment, host, port, data_dir, durability, body_bytes_max, header_bytes_max,
-                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max
+                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max,
+                  outgoing_proxy, outgoing_ca_file, outgoing_certificate_file, outgoing_key_file
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts, retries_max
       security    admin_key, master_key
       routing     default_provider, default_model, fallback_chain, aliases
@@ -64,6 +65,13 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """After how much silence of a provider a stream's caller gets a keep-alive comment."""
     drain_timeout_s: float = 30.0
     calls_in_flight_max: int = 10_000
+    outgoing_proxy: Secret | None = None
+    """Through which proxy providers are reached; its URL may hold a password."""
+    outgoing_ca_file: Path | None = None
+    """PEM certificates trusted beside the system's."""
+    outgoing_certificate_file: Path | None = None
+    outgoing_key_file: Path | None = None
+    """The client certificate shown to providers that ask for one, and its key."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -134,6 +134,10 @@ class GatewayWritten(Section):
     heartbeat: Seconds | None = None
     drain_timeout: Seconds | None = None
     calls_in_flight_max: Count | None = None
+    outgoing_proxy: Text | None = None
+    outgoing_ca_file: Text | None = None
+    outgoing_certificate_file: Text | None = None
+    outgoing_key_file: Text | None = None
 
 
 class PriceWritten(Section):
