@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest_asyncio
 from onevault.simulator.server import EmbeddedSimulator
 from tests.fault.conftest import LONG
 from tests.support.babbling_server import babbling_server
-from tests.support.processes import GatewayProcess, NewKey
+from tests.support.processes import GatewayProcess, NewKey, http
 from tests.support.raw_client import CHAT, MESSAGES, Answer, call, question
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,7 +40,25 @@ providers:
     retries: 0
     timeout: {{first_event: 1s, stall: 1s, total: 3s}}
 """
-JUNK = (None, True, -1, 1e308, 10**30, "", "\x00", "é" * 9, [], {}, [[]], [None], {"type": None}, {"": ""}, "message_stop", "NaN")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+JUNK = (
+    None,
+    True,
+    -1,
+    1e308,
+    10**30,
+    "",
+    "\x00",
+    "é" * 9,
+    [],
+    {},
+    [[]],
+    [None],
+    {"type": None},
+    {"": ""},
+    "message_stop",
+    "NaN",
+)
 
 
 def noise(dice: random.Random, sound: bytes) -> bytes:
@@ -152,9 +171,7 @@ class Stage:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
-        ports = [
-            await stack.enter_async_context(babbling_server(lambda body: made.say(body))) for _ in range(2)
-        ]
+        ports = [await stack.enter_async_context(babbling_server(lambda body: made.say(body))) for _ in range(2)]
         gateway = GatewayProcess(tmp_path_factory.mktemp("gateway"), config=CONFIG.format(oa=ports[0], an=ports[1]))
         await asyncio.to_thread(gateway.start)
         key = await asyncio.to_thread(gateway.new_key, organization={"monthly_budget_usd": 1000})
@@ -164,12 +181,15 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 
 
 async def sound_answers() -> dict[tuple[str, bool], bytes]:
-    """The raw bytes of what a simulator says, tools and text in one."""
+    """The raw bytes of what a simulator says, thinking, text and usage in one."""
     found = {}
     async with EmbeddedSimulator() as simulator:
         for provider, path in (("oa", CHAT), ("an", MESSAGES)):
             for stream in (False, True):
-                body = msgspec.json.encode(question(stream=stream, simulate="thinking=3; output_tokens=6; tools=0"))
+                asked = question(stream=stream, simulate="thinking=3; output_tokens=6; tools=0")
+                if stream and provider == "oa":
+                    asked["stream_options"] = {"include_usage": True}
+                body = msgspec.json.encode(asked)
                 reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
                 writer.write(
                     b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
@@ -209,6 +229,28 @@ async def test_whatever_a_provider_sends_the_gateway_answers_properly(stage: Sta
     assert usage["total_usage_nanos"] >= 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("provider", ["oa", "an"])
+@pytest.mark.parametrize("count", [10**30, 2**63, 2**40])
+async def test_a_usage_that_no_call_can_have_is_no_bill(stage: Stage, provider: str, stream: bool, count: int) -> None:
+    """It is estimated instead, at no more than was held; the books stay sound, here and in the vault."""
+    sound = _body(stage.sound[provider, stream])
+    name = b"completion_tokens" if provider == "oa" else b"output_tokens"
+    reported, times = re.subn(rb'"%b":\d+' % name, b'"%b":%d' % (name, count), sound)
+    assert times
+    stage.say = lambda request: b"HTTP/1.1 200 OK\r\n\r\n" + reported
+    key = await asyncio.to_thread(stage.gateway.new_key, organization={"monthly_budget_usd": 1})
+    for path in (CHAT, MESSAGES):
+        body = question(model=f"{provider}-model", stream=stream, max_tokens=50)
+        answer = await call(stage.gateway.port, path, body, key=key.api_key)
+        assert answer.finished, bytes(answer.body)
+        url = f"{stage.gateway.base_url}/v1/requests/{answer.call_id}"
+        seen = (await asyncio.to_thread(http, url, key=key.api_key))[2]
+        assert seen["usage"]["source"] == "estimated"
+        assert 0 < seen["cost_nanos"] == answer.cost_nanos
+        assert seen["cost_usd"] <= seen["held_usd"]
+
+
 def check(answer: Answer, said: bytes) -> None:
     """All of an answer, or a fault in the dialect's own shape; a stream that is not whole ends with an error.
 
@@ -218,11 +260,11 @@ def check(answer: Answer, said: bytes) -> None:
     assert answer.status not in (0, 500), said
     if answer.status != 200:
         assert answer.document["error"]["message"], said
-    elif not answer.is_stream:
-        assert answer.cost_nanos >= 0, said
-    elif b": x-gateway-cost-usd" in answer.body:
+    elif not answer.is_stream or b": x-gateway-cost-usd" in answer.body:
         assert answer.cost_nanos >= 0, said
     else:
-        last = [line for line in bytes(answer.body).split(b"\n") if line.startswith(b"data: ")][-1]
+        lines = [line for line in _LINE_END.split(bytes(answer.body)) if line.startswith(b"data: ")]
+        assert lines, (bytes(answer.body[-200:]), said[-200:])
+        last = lines[-1]
         assert msgspec.json.decode(last[6:])["error"]["message"], said
         assert b"[DONE]" not in last

@@ -39,13 +39,16 @@ PAIR = """
 """
 
 
+SOUND = Settings()
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two providers of one model, called as the pair is. `first` None: nobody listens there; "hole": nobody ever will."""
 
     first: Settings | str | None
     tries: int = 2
-    second: Settings = Settings()
+    second: Settings = SOUND
     first_kind: str = "openai"
     second_kind: str = "openai"
 

@@ -237,6 +237,24 @@ async def test_a_client_that_leaves_before_its_request_is_complete_is_not_a_call
     assert simulator.calls() == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_clients_that_leave_with_their_last_byte_are_noticed(
+    gateway: GatewayProcess, simulator: SimulatorProcess, stream: bool
+) -> None:
+    """The end of the connection comes together with the request, or while it is being read."""
+    key = gateway.new_key(organization={"monthly_budget_usd": 10})
+    simulator.reset()
+    for number in range(CLIENTS):
+        body = question(model=f"oa-{number}", stream=stream, simulate="latency_ms=30000")
+        answer = await begin(gateway.port, CHAT, body, key=key.api_key)
+        await asyncio.sleep(number % 5 / 1000)
+        answer.hang_up(reset=number % 2 == 0)
+    figures = await asyncio.to_thread(wait_for_rest, gateway, key)
+    assert figures["held_nanos"] == 0
+    assert {each["outcome"] for each in simulator.calls()} <= {"cancelled_by_client"}
+    assert upstream_connections(gateway, simulator) == 0
+
+
 async def test_rounds_of_hang_ups_leave_neither_memory_nor_descriptors_nor_threads(
     gateway: GatewayProcess, simulator: SimulatorProcess
 ) -> None:

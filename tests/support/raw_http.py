@@ -64,6 +64,12 @@ class Conversation:
         return answers[0]
 
 
+def _is_whole(received: bytes) -> bool:
+    head, separator, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    return bool(separator and length) and len(body) >= int(length[1])
+
+
 def _dechunked(data: bytes) -> tuple[bytes, bytes]:
     parts = []
     while match := _CHUNK.match(data):
@@ -75,8 +81,11 @@ def _dechunked(data: bytes) -> tuple[bytes, bytes]:
     return b"".join(parts), data
 
 
-def converse(port: int, *pieces: bytes, pause_s: float = 0.0, wait_s: float = 8.0) -> Conversation:
-    """Sends the pieces with a pause between them, then reads until the server closes or nothing came for `wait_s`."""
+def converse(
+    port: int, *pieces: bytes, pause_s: float = 0.0, wait_s: float = 8.0, one_is_enough: bool = False
+) -> Conversation:
+    """Sends the pieces with a pause between them, then reads until the server closes or nothing came for `wait_s`, or, where
+    `one_is_enough`, a whole answer with a length is here."""
     began = time.monotonic()
     received = b""
     closed = False
@@ -91,7 +100,10 @@ def converse(port: int, *pieces: bytes, pause_s: float = 0.0, wait_s: float = 8.
         try:
             while data := client.recv(65_536):
                 received += data
-            closed = True
+                if one_is_enough and _is_whole(received):
+                    break
+            else:
+                closed = True
         except ConnectionResetError:
             closed = True
         except TimeoutError:

@@ -13,10 +13,10 @@ from typing import Any
 _CALLS = """
 SELECT h.api_request_bk, d.model_asked, d.held, d.amount_held_nanos, d.cost_nanos, d.usage_source, d.outcome, d.fault,
        d.stream, d.scopes, s.prompt_tokens, s.completion_tokens,
-       (SELECT count(*) FROM api_request_attempt_s a WHERE a.api_request_hk = h.api_request_hk)
+       (SELECT count(*) FROM api_request_attempt_s a WHERE a.load_date = h.load_date AND a.api_request_hk = h.api_request_hk)
 FROM api_request_h h
-JOIN api_request_detail_s d ON d.api_request_hk = h.api_request_hk
-JOIN api_request_s s ON s.api_request_hk = h.api_request_hk
+JOIN api_request_detail_s d ON d.load_date = h.load_date AND d.api_request_hk = h.api_request_hk
+JOIN api_request_s s ON s.load_date = h.load_date AND s.api_request_hk = h.api_request_hk
 """
 
 
@@ -44,10 +44,13 @@ def rows(data_dir: Path) -> list[Row]:
     with closing(sqlite3.connect(f"file:{data_dir / 'gateway.db'}?mode=ro", uri=True, isolation_level=None)) as vault:
         vault.execute("BEGIN")  # both reads see one state
         found = [_row(values) for values in vault.execute(_CALLS)]
-        (hubs,) = vault.execute("SELECT count(*) FROM api_request_h").fetchone()
+        hubs, facts, details = vault.execute(
+            "SELECT (SELECT count(*) FROM api_request_h), (SELECT count(*) FROM api_request_s), "
+            "(SELECT count(*) FROM api_request_detail_s)"
+        ).fetchone()
     twice = [call_id for call_id, times in Counter(row.call_id for row in found).items() if times > 1]
     assert not twice, f"more than once in the vault: {twice[:5]}"
-    assert hubs == len(found)
+    assert hubs == facts == details == len(found)
     return found
 
 

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 import msgspec
 import structlog
 
-from onevault.api.asgi import JSON, Receive, Scope, Send, credential, query, respond
+from onevault.api.answering import respond
+from onevault.api.asgi import JSON, Receive, Scope, Send, credential, query
 from onevault.api.errors import fault_body, fault_headers, status_of, where
 from onevault.api.views import model_view, request_view, usage_view
 from onevault.core.faults import Fault, FaultKind

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onevault.api.asgi import JSON, App, Receive, Scope, Send, respond
+from onevault.api.answering import respond
+from onevault.api.asgi import JSON, App, Receive, Scope, Send
 from onevault.api.errors import fault_body, status_of
 from onevault.core.faults import Fault, FaultKind
 

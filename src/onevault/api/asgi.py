@@ -1,4 +1,4 @@
-"""The little of ASGI that the data plane needs: what came in, and one way to answer."""
+"""The little of ASGI that the data plane needs of what came in."""
 
 from __future__ import annotations
 
@@ -53,10 +53,3 @@ def address(scope: Scope) -> str:
     """The peer's address, as the server saw it."""
     client = scope.get("client")
     return client[0] if client else ""
-
-
-async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """A whole answer."""
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

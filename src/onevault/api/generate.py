@@ -9,7 +9,8 @@ from functools import partial
 
 import structlog
 
-from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, credential, respond
+from onevault.api.answering import respond
+from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, credential
 from onevault.api.errors import fault_headers, status_of, where
 from onevault.api.header_extensions import header_extensions
 from onevault.api.headers import id_headers, money_headers, overhead_header, route_headers

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onevault.api.asgi import JSON, Receive, Scope, Send, respond
+from onevault.api.answering import respond
+from onevault.api.asgi import JSON, Receive, Scope, Send
 from onevault.api.errors import fault_body, status_of
 from onevault.core.faults import Fault, FaultKind
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 
-from onevault.api.asgi import JSON, App, Receive, Scope, Send, respond
+from onevault.api.answering import respond
+from onevault.api.asgi import JSON, App, Receive, Scope, Send
 
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -170,6 +170,9 @@ def bounded_protocol(
                 self.transport.close()
                 return
             self._refused = True
+            if self.cycle is not None:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
             headers = self.server_state.default_headers
             self.transport.write(_answer(status, fault_body(Fault(kind, message)), headers))
             self.transport.write_eof()

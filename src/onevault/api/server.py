@@ -66,7 +66,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         cut_off = list(self.server_state.tasks)
         for task in cut_off:
-            task.cancel()
+            if not task.cancelling():
+                task.cancel()
         if cut_off:
             await asyncio.wait(cut_off, timeout=_CANCELLED_S)
 

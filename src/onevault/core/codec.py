@@ -63,6 +63,10 @@ class Incoming(Protocol):
     """A caller's request, read and valid."""
 
     @property
+    def body(self) -> bytes:
+        """The caller's own bytes."""
+
+    @property
     def dialect(self) -> Dialect: ...
     @property
     def operation(self) -> Operation: ...

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+TOKENS_MAX = 1 << 30
+"""No call consumes more of either side; within it every cost fits 64 bits of nanos."""
+
 
 class UsageSource(StrEnum):
     """Where a recorded usage came from."""
@@ -34,6 +37,11 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     @property
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+    @property
+    def is_credible(self) -> bool:
+        """Whether it can be a bill at all. What a provider reports beyond TOKENS_MAX is as good as no report."""
+        return self.input_tokens <= TOKENS_MAX and self.output_tokens <= TOKENS_MAX
 
 
 NO_USAGE = Usage()

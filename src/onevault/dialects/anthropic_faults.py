@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.dialects.provider_faults import kind_of_status, provider_fault
+from onevault.dialects.provider_faults import broken_off, kind_of_status, provider_fault
 
 
 class ErrorIn(msgspec.Struct, frozen=True):
@@ -85,8 +85,8 @@ def fault_in_stream(frame: bytes) -> Fault:
     try:
         error = _ERROR.decode(frame).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return provider_fault(FaultKind.PROVIDER_ERROR, body=frame)
-    return provider_fault(_kind(error, _STATUS_BY_TYPE.get(error.type, 500)), body=frame)
+        return broken_off(FaultKind.PROVIDER_ERROR)
+    return broken_off(_kind(error, _STATUS_BY_TYPE.get(error.type, 500)), error.type)
 
 
 def _kind(error: ErrorIn, status: int) -> FaultKind:

@@ -166,7 +166,7 @@ class AnswerReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise malformed("an answer that is not in its dialect", data) from None
         if chunk.error is not None:
-            raise fault_in_stream(chunk.error, data)
+            raise fault_in_stream(chunk.error)
         if not self._started and (chunk.choices or chunk.id):
             self._started = chunk.id or "answer"
             events.append(

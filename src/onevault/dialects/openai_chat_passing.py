@@ -68,7 +68,7 @@ def _seen(data: bytes) -> SeenAnswer:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise malformed("an answer that is not in its dialect", data) from None
     if seen.error is not None:
-        raise fault_in_stream(seen.error, data)
+        raise fault_in_stream(seen.error)
     return seen
 
 

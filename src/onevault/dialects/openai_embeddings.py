@@ -123,7 +123,7 @@ class PassingEmbeddings(WholeDecoder):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise malformed("an answer that is not in its dialect", body) from None
         if seen.error is not None:
-            raise fault_in_stream(seen.error, body)
+            raise fault_in_stream(seen.error)
         if not bytes(seen.data).startswith(b"["):
             raise malformed("an answer without embeddings", body)
         events: list[Event] = [Passed(body)]

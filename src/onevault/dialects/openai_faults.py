@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.dialects.provider_faults import kind_of_status, provider_fault
+from onevault.dialects.provider_faults import broken_off, kind_of_status, provider_fault
 
 _JSON = msgspec.json.Decoder()
 
@@ -84,14 +84,14 @@ def openai_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     )
 
 
-def fault_in_stream(error: Any, frame: bytes) -> Fault:
+def fault_in_stream(error: Any) -> Fault:
     """What an error object inside a 200 answer means."""
     fields = error if isinstance(error, dict) else {"message": error}
     status = 400 if fields.get("type") == "invalid_request_error" else 500
     for named in (fields.get("code"), fields.get("status_code")):
         if isinstance(named, int) and 400 <= named < 600:
             status = named
-    return provider_fault(_kind(fields, status), body=frame, param=fields.get("param"))
+    return broken_off(_kind(fields, status), fields.get("type"), fields.get("code"), param=fields.get("param"))
 
 
 def _error_in(document: Any) -> dict[str, Any] | None:

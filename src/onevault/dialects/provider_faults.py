@@ -13,6 +13,8 @@ RETRY_AFTER_S_MAX = 86_400.0
 
 _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_-]{1,64}|\[\d{1,6}\]){0,16}")
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
 _MESSAGES = {
     FaultKind.INVALID_REQUEST: "The provider refused the request as invalid.",
     FaultKind.UNSUPPORTED_PARAMETER: "The model does not support a parameter of the request.",
@@ -46,12 +48,19 @@ def provider_fault(
     )
 
 
+def broken_off(kind: FaultKind, *names: object, param: object = None) -> Fault:
+    """A fault told inside an answer. Of its text only `names` (its type and code) are kept: the rest may quote the answer."""
+    kept = [str(name) for name in names if isinstance(name, int) or (isinstance(name, str) and _NAME.fullmatch(name))]
+    return provider_fault(kind, body=" ".join(dict.fromkeys(kept)).encode(), param=param)
+
+
 def malformed(what: str, body: bytes = b"") -> Fault:
-    """An answer that is not what the provider should have sent: `malformed("an event that is not JSON")`."""
+    """An answer that is not what the provider should have sent: `malformed("an event that is not JSON")`. Of its bytes only the
+    number is told: they may be what the model said."""
     return Fault(
         FaultKind.PROVIDER_ERROR,
         f"The provider sent {what}.",
-        provider_text=body[: PROVIDER_TEXT_LENGTH_MAX * 4].decode(errors="replace")[:PROVIDER_TEXT_LENGTH_MAX],
+        provider_text=f"{len(body)} bytes" if body else "",
     )
 
 

@@ -20,12 +20,13 @@ Sending = AbstractAsyncContextManager[AttemptAnswer]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`chance` gives a number in [0, 1) for the jitter; `redact` takes secrets out of a provider's error text."""
+    """`chance` gives a number in [0, 1) for the jitter; `redact` takes secrets, and what the request said, out of a provider's
+    error text."""
 
     sender: Sender
     clock: Clock
     chance: Callable[[], float]
-    redact: Callable[[str], str]
+    redact: Callable[[str, bytes], str]
 
     @asynccontextmanager
     async def __call__(self, plan: Plan, tab: Tab, receipt: Receipt) -> AsyncGenerator[AsyncIterator[Sequence[Event]]]:
@@ -75,7 +76,8 @@ class Call:
             status, receipt.dropped = answer.status, answer.dropped
         except Fault as fault:
             tab.refused()
-            status, error, text = fault.provider_status, fault.kind.value, self.redact(fault.provider_text)
+            status, error = fault.provider_status, fault.kind.value
+            text = self.redact(fault.provider_text, receipt.incoming.body)
             raise
         except asyncio.CancelledError:
             error = CLIENT_CLOSED

@@ -55,7 +55,8 @@ class Tab:
             if kind is Passed:
                 self.output_bytes += event.output_bytes  # type: ignore[union-attr]
             elif kind is UsageReported:
-                self.usage = event.usage  # type: ignore[union-attr]
+                if event.usage.is_credible:  # type: ignore[union-attr]
+                    self.usage = event.usage  # type: ignore[union-attr]
             elif kind is TextAdded or kind is ThinkingAdded or kind is RefusalAdded:
                 self.output_bytes += len(event.text)  # type: ignore[union-attr]
             elif kind is ToolArgumentsAdded:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -13,6 +12,7 @@ import structlog
 from onevault.core.money import format_usd
 from onevault.core.records import Outcome, Settled
 from onevault.telemetry.metrics import Metrics
+from onevault.telemetry.output import standard_error
 
 _FLUSH_AFTER_S = 0.05
 _LINES_MAX = 1_000
@@ -80,6 +80,7 @@ class CallObserver:
         self._all = level in ("debug", "info")
         self._lines: list[bytes] = []
         self._encode = msgspec.json.Encoder().encode
+        self._output = standard_error()
         self._timer: asyncio.TimerHandle | None = None
 
     def settled(self, record: Settled) -> None:
@@ -109,5 +110,4 @@ class CallObserver:
             self._timer = None
         if self._lines:
             lines, self._lines = self._lines, []
-            sys.stderr.buffer.write(b"\n".join(lines) + b"\n")
-            sys.stderr.buffer.flush()
+            self._output.write(b"\n".join(lines) + b"\n")

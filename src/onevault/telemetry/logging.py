@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from onevault.telemetry.output import standard_error
 from onevault.telemetry.redact import redact
 
 _NEVER = frozenset(
@@ -52,13 +53,14 @@ def configure(*, level: str, json: bool) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    output: Any = standard_error()
     factory: Any
     if json:
         processors = [*shared, structlog.processors.format_exc_info, _as_json]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = structlog.BytesLoggerFactory(output)
     else:
         processors = [*shared, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-        factory = structlog.PrintLoggerFactory(sys.stderr)
+        factory = structlog.PrintLoggerFactory(output)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(minimum),

@@ -105,6 +105,8 @@ class Attempt:
         try:
             await self._begin()
         except BaseException as error:
+            if isinstance(error, Fault):
+                error.provider_text = _without_credential(error.provider_text, endpoint)
             await self._exchange.__aexit__(type(error), error, error.__traceback__)
             raise
         return self
@@ -189,6 +191,15 @@ def _http_request(endpoint: Endpoint, wire: WireRequest, dispatch: Dispatch) -> 
     )
 
 
+def _without_credential(text: str, endpoint: Endpoint) -> str:
+    """A provider may quote the key that it was sent."""
+    for name, value in endpoint.headers:
+        if name in _CREDENTIALS:
+            text = text.replace(value.removeprefix("Bearer "), "[redacted]")
+    return text
+
+
+_CREDENTIALS = ("authorization", "x-api-key")
 _DURING = {
     Phase.CONNECT: "could not be connected to",
     Phase.SEND: "did not take the request",
@@ -196,9 +207,11 @@ _DURING = {
     Phase.BODY: "broke its answer off",
 }
 
+_IN_TIME = _DURING | {Phase.BODY: "did not go on with its answer"}
+
 
 def _broken(error: TransportError, dispatch: Dispatch) -> Fault:
-    provider, what = dispatch.target.provider, _DURING[error.phase]
+    provider, what = dispatch.target.provider, (_IN_TIME if error.timeout else _DURING)[error.phase]
     if error.timeout:
         return Fault(FaultKind.PROVIDER_TIMEOUT, f"The provider {provider} {what} in time.", provider_text=str(error))
     return Fault(FaultKind.PROVIDER_ERROR, f"The provider {provider} {what}.", provider_text=str(error))

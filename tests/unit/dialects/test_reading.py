@@ -167,7 +167,10 @@ def test_switched_off_extensions_are_fine_and_wishes_are_kept() -> None:
 def test_extensions_in_headers_yield_to_those_in_the_body() -> None:
     incoming = INGRESS[CHAT].read(chat(routing={"providers": ["body"]}, budget={"max_cost_per_request": 1}))
     both = incoming.with_header_extensions(
-        Extensions(Routing(providers=("header",), preferred_models=("header",)), Budget(max_cost_per_request=9, max_cost_per_day=2))
+        Extensions(
+            Routing(providers=("header",), preferred_models=("header",)),
+            Budget(max_cost_per_request=9, max_cost_per_day=2),
+        )
     )
     assert both.extensions.routing == Routing(providers=("body",), preferred_models=("header",))
     assert both.extensions.budget == Budget(max_cost_per_request=1, max_cost_per_day=2)
