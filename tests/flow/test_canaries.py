@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import GatewayProcess, SimulatorProcess, clean_environment, http
+from tests.support.commands import Shell
+from tests.support.processes import GatewayProcess, SimulatorProcess, http
 from tests.support.raw_http import converse, request
 from tests.support.surfaces import SURFACES
 from tests.support.talkative_provider import TalkativeProvider
@@ -322,18 +321,10 @@ def _ask_about(gateway: GatewayProcess, left: Left) -> None:
         left.keep("commands", _command(gateway, left, *command))
 
 
-def _command(gateway: GatewayProcess, left: Left, *arguments: str) -> bytes:
-    environment = clean_environment({"ONEVAULT_DATA_DIR": str(gateway.data_dir)})
-    done = subprocess.run(
-        [sys.executable, "-m", "onevault", *arguments, "--config", str(gateway.config), "--json"],
-        env=environment,
-        cwd=gateway.directory,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    left.keep("commands' errors", done.stderr)
-    return done.stdout
+def _command(gateway: GatewayProcess, left: Left, *arguments: str) -> str:
+    done = Shell(gateway.directory)(*arguments, "--config", str(gateway.config), "--json")
+    left.keep("commands' errors", done.err)
+    return done.out
 
 
 def _search_files(gateway: GatewayProcess, left: Left, when: str) -> None:

@@ -19,13 +19,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import GatewayProcess, Process, SimulatorProcess, free_port, http
+from tests.support.commands import Shell
+from tests.support.processes import GatewayProcess, SimulatorProcess, free_port, http
 
 READY_MAX_S = 2.0
 REVOKED_MAX_S = 1.0
-LINE = set(
-    ["event", "level", "timestamp", "request_id", "outcome", "fault", "org", "key", "provider", "model", "stream", "attempts", "input_tokens", "output_tokens", "cost_usd", "latency_ms"]
-)
+LINE = {
+    *("event", "level", "timestamp", "request_id", "outcome", "fault", "org", "key", "provider", "model"),
+    *("stream", "attempts", "input_tokens", "output_tokens", "cost_usd", "latency_ms"),
+}
 
 
 @pytest.fixture
@@ -77,12 +79,10 @@ def logged(gateway: GatewayProcess, event: str) -> list[dict[str, Any]]:
 
 
 def refused(directory: Path, *arguments: str, **environment: str) -> str:
-    """What a command that must not start says, all of it."""
-    process = Process(["serve", *arguments], environment, directory, directory / f"refused-{time.monotonic_ns()}.log")
-    process.start()
-    assert process.popen.wait(20) == 1, process.output
-    assert "Traceback" not in process.output
-    return process.output
+    """What a gateway that must not start says."""
+    done = Shell(directory)("serve", *arguments, **environment)
+    assert (done.code, done.out) == (1, "")
+    return done.err
 
 
 def test_the_first_start_prints_and_keeps_credentials_and_the_line_it_prints_works(
@@ -379,15 +379,9 @@ def statuses_after(gateway: GatewayProcess, key: str, *, longest_s: float) -> fl
 
 
 def command(gateway: GatewayProcess, *arguments: str) -> dict[str, Any]:
-    process = Process(
-        [*arguments, "--json"],
-        {"ONEVAULT_DATA_DIR": str(gateway.data_dir)},
-        gateway.directory,
-        gateway.directory / f"{time.monotonic_ns()}.log",
-    )
-    process.start()
-    assert process.popen.wait(20) == 0, process.output
-    made: dict[str, Any] = json.loads(process.output)
+    done = Shell(gateway.directory)(*arguments, "--json")
+    assert done.code == 0, done
+    made: dict[str, Any] = done.json
     return made
 
 

@@ -184,7 +184,7 @@ async def _known(
     now = credentials.Credentials(base_url, admin_key, api_key)
     if now != kept:
         credentials.write(data_dir, now)
-    return now, _greeting(settings, now, first=made is not None)
+    return now, _greeting(settings, now, first=kept is None)
 
 
 def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool) -> str:
@@ -192,11 +192,19 @@ def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool
     lines = [f"OneVault Gateway {__version__} on {known.base_url}  (API reference: {known.base_url}/docs)"]
     if not first:
         return "\n".join([*lines, f"Keys: {where}"])
+    lines.append(f"Admin key: {known.admin_key}")
+    if not known.api_key:
+        return "\n".join(
+            [
+                *lines,
+                f"It is kept in {where}.",
+                "There is an organization already: make a key with `onevault keys create`.",
+            ]
+        )
     body = '{"model":"auto","messages":[{"role":"user","content":"Hello"}]}'
     return "\n".join(
         [
             *lines,
-            f"Admin key: {known.admin_key}",
             f"API key:   {known.api_key}",
             f"Both are kept in {where}. Try:",
             f"curl {known.base_url}/v1/chat/completions -H 'Authorization: Bearer {known.api_key}' "

@@ -49,7 +49,7 @@ def format_usd(amount: Nanos) -> str:
 
 
 def usd_for_json(amount: Nanos) -> float:
-    """The JSON number that reads as this amount (exact to the nano below nine million dollars); for display only."""
+    """The JSON number that reads as this amount (exact to the nano below 8,388,608 dollars, where its digits end); for display only."""
     return amount / NANOS_PER_USD
 
 

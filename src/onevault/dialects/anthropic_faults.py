@@ -115,13 +115,18 @@ def _param(error: ErrorIn, kind: FaultKind) -> str | None:
     return found["path"]
 
 
+def anthropic_type(kind: FaultKind) -> str:
+    """How Anthropic calls such an error."""
+    return _TYPE_BY_KIND.get(kind, "invalid_request_error")
+
+
 def anthropic_error_body(fault: Fault, *, request_id: str) -> bytes:
     """`{"type": "error", "error": {"type", "message"}, "request_id"}`. The message begins with the field at fault, as Anthropic's."""
     message = fault.message
     if fault.param and not message.startswith(fault.param):
         message = f"{fault.param}: {message}"
-    kind = _TYPE_BY_KIND.get(fault.kind, "invalid_request_error")
-    return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id})
+    error = {"type": anthropic_type(fault.kind), "message": message}
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 
 def anthropic_error_frame(fault: Fault, *, request_id: str) -> bytes:

@@ -121,6 +121,8 @@ class PassingStream(StreamDecoder):
             events.append(Passed(frame))
             return
         if data.startswith(DONE):
+            if not self._ended and not self._open:
+                raise cut_short()  # an end of nothing
             self._done = True
             events.append(Finished(frame))
             return

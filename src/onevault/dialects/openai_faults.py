@@ -124,13 +124,18 @@ def _kind(error: dict[str, Any], status: int) -> FaultKind:
     return kind_of_status(status)
 
 
+def openai_type(kind: FaultKind) -> str:
+    """How OpenAI calls such an error."""
+    return _TYPES.get(kind, "invalid_request_error")
+
+
 def openai_error_body(fault: Fault, *, request_id: str) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}`; the code is the gateway's own."""
     return msgspec.json.encode(
         {
             "error": {
                 "message": fault.message,
-                "type": _TYPES.get(fault.kind, "invalid_request_error"),
+                "type": openai_type(fault.kind),
                 "param": fault.param,
                 "code": fault.kind.value,
             }

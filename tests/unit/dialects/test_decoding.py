@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from onevault.core.codec import Incoming
@@ -91,6 +91,7 @@ def test_a_cut_stream_is_never_complete(stream: tuple[Dialect, bytes], passing: 
 
 @settings(deadline=None)  # two cores shared with other tests
 @given(st.sampled_from(list(CALLS)), st.booleans(), st.booleans(), st.binary(max_size=200))
+@example(CHAT, True, True, b"data:[DONE]")
 def test_bytes_that_are_no_answer_are_a_fault_and_never_a_traceback(
     dialect: Dialect, stream: bool, passing: bool, body: bytes
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -239,21 +238,18 @@ def test_following_changes_ends_where_resolving_everything_does(
     assert {sha256: access.find(sha256) for sha256 in expected} == expected
 
 
-def test_a_change_of_one_organization_with_100_000_keys_takes_less_than_a_millisecond() -> None:
+def test_a_change_of_one_organization_reaches_each_of_its_10_000_keys() -> None:
     keys = [
-        msgspec.structs.replace(KEY, key_id=str(number), sha256=number.to_bytes(32, "big")) for number in range(100_000)
+        msgspec.structs.replace(KEY, key_id=str(number), sha256=number.to_bytes(32, "big")) for number in range(10_000)
     ]
     access = Access(snapshot(ORG, USER, *keys))
     for key in keys:
         access.find(key.sha256)
     organization = ORG
-    took_s = []
-    for budget in range(20):
+    for budget in range(5):
         organization = changed(organization, monthly_budget=budget)
-        began_s = time.perf_counter()
         access.apply(organization)
-        found = access.find(keys[-1].sha256)
-        took_s.append(time.perf_counter() - began_s)
-        assert isinstance(found, Principal)
-        assert found.limits[-1].maximum == budget
-    assert min(took_s) < 0.001
+        for key in keys:
+            found = access.find(key.sha256)
+            assert isinstance(found, Principal)
+            assert found.limits[-1].maximum == budget

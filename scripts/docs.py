@@ -1,0 +1,112 @@
+"""Writes the pages that say what the code says already – metrics, commands, faults – or, with --check, tells which are out of date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from onevault.api.errors import fault_headers, status_of
+from onevault.cli.app import app
+from onevault.core.faults import Fault, FaultKind
+from onevault.dialects.anthropic_faults import anthropic_type
+from onevault.dialects.openai_faults import openai_type
+from onevault.telemetry.metrics import Metrics
+
+PAGES = Path(__file__).parents[1] / "docs"
+HEAD = "<!-- Written by `make docs` from {source}; edit that. -->\n\n"
+
+
+def metrics() -> str:
+    """Every metric of `/metrics` with its type and labels."""
+    lines = [
+        HEAD.format(source="src/onevault/telemetry/metrics.py") + "# Metrics",
+        "",
+        "`GET /metrics` gives these in the Prometheus text format, beside those of the process (`process_…`). No label's values",
+        "can be enlarged by callers: providers and models are those of the configuration and the catalog, and beyond 2,000",
+        "combinations they count as `other`. `monitoring.prometheus: false` switches the path off.",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for family in Metrics().collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ()))
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
+def commands() -> str:
+    """What every command says with `--help`."""
+    lines = [
+        HEAD.format(source="src/onevault/cli/") + "# Commands",
+        "",
+        "Every command has `--help` and `--json`. Exit code 0: done; 1: refused or failed; 2: misused. What goes wrong is a sentence on",
+        "standard error, and with `--json` also a document on standard output.",
+    ]
+    runner = CliRunner()
+    for path in _commands():
+        told = runner.invoke(
+            app, [*path, "--help"], prog_name="onevault", env={"COLUMNS": "110", "TERMINAL_WIDTH": "110"}
+        )
+        lines += ["", f"## onevault {' '.join(path)}", "", "```text", told.output.strip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    yield from ((command.name or "",) for command in app.registered_commands)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None  # noqa: S101  # each is added with its commands
+        yield from ((group.name or "", command.name or "") for command in group.typer_instance.registered_commands)
+
+
+def faults() -> str:
+    """Every fault code with its status and its name in each dialect."""
+    lines = [
+        HEAD.format(source="src/onevault/core/faults.py, api/errors.py and dialects/") + "# Errors",
+        "",
+        '- OpenAI\'s shape: `{"error": {"message", "type", "param", "code"}}`, with the code below.',
+        '- Anthropic\'s: `{"type": "error", "error": {"type", "message"}, "request_id"}`; the message begins with the field at fault.',
+        "- What belongs to no dialect (an unknown path, a request that is not HTTP) has both shapes in one.",
+        "",
+        "Messages quote neither prompts nor providers. What a provider said is at `GET /v1/requests/{id}`, without secrets and without",
+        "what the request said.",
+        "",
+        "| code | status | OpenAI type | Anthropic type | headers |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in FaultKind:
+        headers = ", ".join(f"`{name.decode()}`" for name, _ in fault_headers(Fault(kind, "")))
+        lines.append(f"| `{kind}` | {status_of(kind)} | `{openai_type(kind)}` | `{anthropic_type(kind)}` | {headers} |")
+    lines += [
+        "",
+        "405 (another method) and 408 (a head that is too slow) have the code `INVALID_REQUEST`, 431 (a head too large) `PAYLOAD_TOO_LARGE`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+WRITTEN: dict[str, Callable[[], str]] = {"metrics.md": metrics, "commands.md": commands, "errors.md": faults}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
+    check = parser.parse_args().check
+    stale = []
+    for name, made in WRITTEN.items():
+        page, text = PAGES / name, made()
+        if page.exists() and page.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not check:
+            page.write_text(text, encoding="utf-8")
+    if stale:
+        sys.stdout.write(f"{'out of date' if check else 'written'}: {', '.join(stale)}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
