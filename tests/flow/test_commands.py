@@ -134,6 +134,13 @@ def test_a_file_that_is_no_configuration_is_refused_with_the_reason(shell: Shell
     assert set(told.json["problems"][0]) == {"path", "message", "expected", "line"}
 
 
+WRONG_PATHS = {
+    *("gateway.port", "gateway.body_size_max", "gateway.workers", "gateway.unknown", "providers.third.type"),
+    *("routing.retries", "routing.selection_strategy", "caching.enabled", "monitoring.log_level"),
+    *("limits.max_cost_per_day", "limits.max_requests_per_minute", "nonsense"),
+}
+
+
 def test_every_problem_of_a_configuration_is_told_at_once_each_with_its_path(shell: Shell) -> None:
     name = shell.file(
         "onevault.yaml",
@@ -153,10 +160,7 @@ nonsense: true
     done = shell("check-config", "--json", "--config", name)
     assert done.code == 1
     paths = {problem["path"] for problem in done.json["problems"]}
-    assert paths >= {
-        "gateway.port", "gateway.body_size_max", "gateway.workers", "gateway.unknown", "providers.third.type", "routing.retries", "routing.selection_strategy", "caching.enabled", "monitoring.log_level",
-        "limits.max_cost_per_day", "limits.max_requests_per_minute", "nonsense",
-    }  # fmt: skip
+    assert paths >= WRONG_PATHS
     assert all(problem["line"] for problem in done.json["problems"])
     text = shell("check-config", "--config", name).err
     assert all(path in text for path in paths)

@@ -68,53 +68,47 @@ def document(admin: Mapping[str, Any], *, version: str) -> dict[str, Any]:
 
 def _data_plane() -> dict[str, Any]:
     chat = _call("Chat completion (OpenAI)", "ChatCompletionRequest", "ChatCompletion", stream=True)
-    return {
-        "/v1/chat/completions": {"post": chat | {"operationId": "chat_completions"}},
-        "/api/chat/completions": {"post": chat | {"operationId": "api_chat_completions"}},
-        "/v1/embeddings": {"post": _call("Embeddings (OpenAI)", "EmbeddingsRequest", "Embeddings")},
-        "/v1/messages": {
-            "post": _call("Messages (Anthropic)", "MessagesRequest", "Message", stream=True, error="AnthropicError")
-        },
-        "/v1/messages/count_tokens": {
-            "post": _call("Count tokens (Anthropic)", "CountTokensRequest", "TokenCount", error="AnthropicError")
-        },
-        "/v1/models": {"get": _read("The models that the key may use", "ModelList")},
-        "/v1/models/{id}": {"get": _read("One model", "Model", parameters=[_path("id", "A model; slashes are fine.")])},
-        "/v1/usage": {"get": _read("The caller's usage and what is left of its limits", "Usage")},
-        "/v1/requests": {
-            "get": _read(
-                "The caller's calls, newest first",
-                "RequestList",
-                parameters=[
-                    _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
-                    _query("before", {"type": "string"}),
-                ],
-            )
-        },
-        "/v1/requests/{id}": {
-            "get": _read(
-                "One call: cost, usage, and why it went where it went",
-                "Request",
-                parameters=[_path("id", "`x-request-id`.")],
-            )
-        },
-        "/health": {"get": _open("Whether the process lives")},
-        "/livez": {"get": _open("Whether the process lives")},
-        "/readyz": {"get": _open("Whether the gateway takes calls", draining=True)},
-        "/metrics": {
-            "get": {
-                "summary": "Prometheus metrics",
-                "tags": ["operations"],
-                "security": [],
-                "responses": {
-                    "200": {
-                        "description": "The text format.",
-                        "content": {"text/plain": {"schema": {"type": "string"}}},
-                    }
-                },
-            }
-        },
+    messages = _call("Messages (Anthropic)", "MessagesRequest", "Message", stream=True, error="AnthropicError")
+    count = _call("Count tokens (Anthropic)", "CountTokensRequest", "TokenCount", error="AnthropicError")
+    model = [_path("id", "A model; slashes are fine.")]
+    page = [
+        _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+        _query("before", {"type": "string"}),
+    ]
+    call = [_path("id", "`x-request-id`.")]
+    operations = {
+        "POST /v1/chat/completions create_chat_completion": chat,
+        "POST /api/chat/completions create_chat_completion_below_api": chat,
+        "POST /v1/embeddings create_embeddings": _call("Embeddings (OpenAI)", "EmbeddingsRequest", "Embeddings"),
+        "POST /v1/messages create_message": messages,
+        "POST /v1/messages/count_tokens count_tokens": count,
+        "GET /v1/models list_models": _read("The models that the key may use", "ModelList"),
+        "GET /v1/models/{id} read_model": _read("One model", "Model", parameters=model),
+        "GET /v1/usage read_usage": _read("The caller's usage and what is left of its limits", "Usage"),
+        "GET /v1/requests list_requests": _read("The caller's calls, newest first", "RequestList", parameters=page),
+        "GET /v1/requests/{id} read_request": _read(
+            "One call: cost, usage, and why it went where it went", "Request", parameters=call
+        ),
+        "GET /health read_health": _open("Whether the process lives"),
+        "GET /livez read_liveness": _open("Whether the process lives"),
+        "GET /health/liveliness read_liveness_below_health": _open("Whether the process lives"),
+        "GET /readyz read_readiness": _open("Whether the gateway takes calls", draining=True),
+        "GET /health/readiness read_readiness_below_health": _open("Whether the gateway takes calls", draining=True),
+        "GET /metrics read_prometheus_metrics": _file("Prometheus metrics", "text/plain", "The text format."),
+        "GET /docs read_documentation": _file("This description as a page", "text/html", "The page."),
+        "GET /openapi.json read_description": _file("This description", "application/json", "OpenAPI 3.1."),
     }
+    paths: dict[str, Any] = {}
+    for name, operation in operations.items():
+        method, path, operation_id = name.split(" ")
+        paths[path] = {method.lower(): operation | {"operationId": operation_id}}
+    return paths
+
+
+def _file(summary: str, content_type: str, description: str) -> dict[str, Any]:
+    schema = {"type": "object" if content_type == "application/json" else "string"}
+    answer = {"description": description, "content": {content_type: {"schema": schema}}}
+    return {"summary": summary, "tags": ["operations"], "security": [], "responses": {"200": answer}}
 
 
 def _call(summary: str, asked: str, answer: str, *, stream: bool = False, error: str = "OpenAIError") -> dict[str, Any]:

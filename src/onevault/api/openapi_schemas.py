@@ -20,6 +20,22 @@ def struct(properties: dict[str, Schema], required: tuple[str, ...] = (), **more
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
+def asked(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
+    """What a caller sends: a field that may be left out may be null as well."""
+    fields = {name: one if name in required else nullable(one) for name, one in properties.items()}
+    return struct(fields, required)
+
+
+def nullable(schema: Schema) -> Schema:
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], None]}
+    if "anyOf" in schema:
+        return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
+    if isinstance(schema.get("type"), str):
+        return schema | {"type": [schema["type"], "null"]}
+    return schema
+
+
 def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -39,24 +55,23 @@ BUDGET = struct(
     },
     additionalProperties=False,
 )
+PARTS = {"anyOf": [STRING, array(struct({"type": STRING}, ("type",)))]}
+CHAT_MESSAGE: Schema = {
+    "anyOf": [
+        struct({"role": {"enum": ["system", "developer", "user"]}, "content": PARTS}, ("role", "content")),
+        struct({"role": {"const": "assistant"}, "content": nullable(PARTS)}, ("role",)),
+        struct(
+            {"role": {"const": "tool"}, "content": PARTS, "tool_call_id": STRING}, ("role", "content", "tool_call_id")
+        ),
+    ]
+}
 EXTENSIONS = {"routing": ROUTING, "budget": BUDGET}
 
 SCHEMAS: dict[str, Schema] = {
-    "ChatCompletionRequest": struct(
+    "ChatCompletionRequest": asked(
         {
             "model": STRING | {"description": "`provider/model`, a bare name, an alias, or `auto`.", "maxLength": 256},
-            "messages": array(
-                struct(
-                    {
-                        "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
-                        "content": {
-                            "anyOf": [STRING, array(struct({"type": STRING}, ("type",)), minItems=1), {"type": "null"}]
-                        },
-                    },
-                    ("role",),
-                ),
-                minItems=1,
-            ),
+            "messages": array(CHAT_MESSAGE, minItems=1),
             "max_tokens": POSITIVE,
             "max_completion_tokens": POSITIVE,
             "temperature": NUMBER | {"minimum": 0, "maximum": 2},
@@ -64,7 +79,7 @@ SCHEMAS: dict[str, Schema] = {
             "n": {"type": "integer", "minimum": 1, "maximum": 128},
             "stream": BOOLEAN,
             "stream_options": struct({"include_usage": BOOLEAN}),
-            "stop": {"anyOf": [STRING, array(STRING, maxItems=4), {"type": "null"}]},
+            "stop": {"anyOf": [STRING, array(STRING, maxItems=4)]},
             "tools": array({"type": "object"}),
             "response_format": {"type": "object"},
             "metadata": {"type": "object", "additionalProperties": STRING, "maxProperties": 16},
@@ -83,7 +98,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         ("id", "object", "choices"),
     ),
-    "EmbeddingsRequest": struct(
+    "EmbeddingsRequest": asked(
         {
             "model": STRING,
             "input": {
@@ -97,21 +112,14 @@ SCHEMAS: dict[str, Schema] = {
         ("input",),
     ),
     "Embeddings": struct({"object": {"const": "list"}, "data": array({"type": "object"})}, ("object", "data")),
-    "MessagesRequest": struct(
+    "MessagesRequest": asked(
         {
             "model": STRING,
             "messages": array(
-                struct(
-                    {
-                        "role": {"enum": ["user", "assistant"]},
-                        "content": {"anyOf": [STRING, array(struct({"type": STRING}, ("type",)))]},
-                    },
-                    ("role", "content"),
-                ),
-                minItems=1,
+                struct({"role": {"enum": ["user", "assistant"]}, "content": PARTS}, ("role", "content")), minItems=1
             ),
             "max_tokens": POSITIVE,
-            "system": {"anyOf": [STRING, array({"type": "object"})]},
+            "system": {"anyOf": [STRING, array(struct({"type": STRING}, ("type",)))]},
             "stream": BOOLEAN,
             "temperature": NUMBER | {"minimum": 0, "maximum": 1},
             "stop_sequences": array(STRING),
@@ -130,11 +138,13 @@ SCHEMAS: dict[str, Schema] = {
         },
         ("id", "type", "role", "content"),
     ),
-    "CountTokensRequest": struct(
+    "CountTokensRequest": asked(
         {
             "model": STRING,
-            "messages": array({"type": "object"}, minItems=1),
-            "system": {},
+            "messages": array(
+                struct({"role": {"enum": ["user", "assistant"]}, "content": PARTS}, ("role", "content")), minItems=1
+            ),
+            "system": {"anyOf": [STRING, array(struct({"type": STRING}, ("type",)))]},
             "tools": array({"type": "object"}),
         },
         ("messages",),

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import structlog
@@ -36,6 +37,7 @@ from onevault.config.schema import Settings
 from onevault.core.operations import Dialect
 from onevault.dialects.registry import CODECS, INGRESS
 from onevault.jobs.refresh import follow
+from onevault.jobs.supervise import kept_going
 from onevault.pipeline.admit import Admit
 from onevault.pipeline.authenticate import Authenticate
 from onevault.pipeline.call import Call
@@ -110,7 +112,8 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         known, greeting = await _known(settings, stores, clock, base_url=base_url)
         snapshot = await stores.directory.snapshot()
         access = Access(snapshot, default_limits(settings))
-        following = asyncio.create_task(follow(stores.directory, access.load, clock, version=snapshot.version))
+        follows = partial(follow, stores.directory, access.load, clock, version=snapshot.version)
+        following = asyncio.create_task(kept_going("identities", follows, clock))
         stack.callback(following.cancel)
 
         authenticate = Authenticate(access, clock)

@@ -24,7 +24,7 @@ from onevault.telemetry.output import standard_output
 _SWITCH_INTERVAL_S = 0.0005
 """How long another thread (the loader) may keep the event loop waiting for the interpreter. Python's own 5 ms would be added
 to every call whose journal write meets a batch being loaded."""
-_YOUNG_OBJECTS_MAX = 20_000
+_YOUNG_OBJECTS_MAX = 3_000
 _log = structlog.get_logger("onevault.serve")
 
 
@@ -77,7 +77,7 @@ def _settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS_MAX, 20, 100)
+    gc.set_threshold(_YOUNG_OBJECTS_MAX, 10, 10)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ import structlog
 from onevault.config.schema import Settings
 from onevault.core.faults import Fault
 from onevault.core.ports import Clock
+from onevault.jobs.supervise import kept_going
 from onevault.stores.journal.lock import locked
 from onevault.stores.journal.writer import JournalWriter
 from onevault.stores.memory.ledger import MemoryLedger
@@ -64,7 +65,7 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores
                     now_ns=now_ns,
                 )
                 _log.info("money recovered", report=recovery)
-                loading = asyncio.create_task(loader.run())
+                loading = asyncio.create_task(kept_going("loader", loader.run, clock))
                 try:
                     yield Stores(
                         ledger,

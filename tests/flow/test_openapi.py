@@ -1,0 +1,191 @@
+"""The description of the whole service is valid, complete and true: held against a running gateway by a fuzzer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+
+from tests.support.processes import GatewayProcess, SimulatorProcess, http
+
+LONG = bool(os.environ.get("ONEVAULT_TEST_LONG"))
+EXAMPLES_MAX = 200 if LONG else 8
+TIMEOUT_S = 1_800 if LONG else 120
+CHECKS_LEFT_OUT = "positive_data_acceptance"
+"""What a schema cannot say (models that exist, parts that need each other) is refused too."""
+SURFACES = {
+    *("POST /v1/chat/completions", "POST /api/chat/completions", "POST /v1/embeddings", "POST /v1/messages"),
+    *("POST /v1/messages/count_tokens", "GET /v1/models", "GET /v1/models/{id}", "GET /v1/usage", "GET /v1/requests"),
+    *(
+        "GET /v1/requests/{id}",
+        "GET /health",
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /docs",
+        "GET /openapi.json",
+    ),
+    *(
+        "POST /admin/organizations",
+        "GET /admin/organizations",
+        "POST /admin/users",
+        "POST /admin/users/{user_id}/api-keys",
+    ),
+    *("GET /admin/users/{user_id}/usage", "POST /admin/users/{user_id}/reset-quota", "GET /admin/health"),
+}
+PER_MODEL = {
+    "ChatCompletionRequest": ["gpt-4o-mini", "claude-haiku-4-5"],
+    "EmbeddingsRequest": ["text-embedding-3-small"],
+    "MessagesRequest": ["claude-haiku-4-5", "gpt-4o-mini"],
+    "CountTokensRequest": ["claude-haiku-4-5", "gpt-4o-mini"],
+}
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway and a provider of its own: the fuzzer makes organizations by the hundred."""
+    directory = tmp_path_factory.mktemp("openapi")
+    simulator = SimulatorProcess(directory)
+    simulator.start()
+    gateway = GatewayProcess(directory, environment=simulator.as_provider)
+    gateway.start()
+    yield gateway
+    assert gateway.stop() == 0
+    simulator.stop()
+
+
+@pytest.fixture(scope="module")
+def document(described: GatewayProcess) -> dict[str, Any]:
+    status, headers, body = http(f"{described.base_url}/openapi.json")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    found: dict[str, Any] = body
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    problems = [f"{list(error.instance_path)}: {error.message}" for error in OPENAPI_31_VALIDATOR.iter_errors(document)]
+    assert problems == []
+    for target in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
+        at: Any = document
+        for step in target.split("/"):
+            at = at[step]
+
+
+def test_every_surface_is_described(document: dict[str, Any]) -> None:
+    assert {name for name, _ in operations(document)} >= SURFACES
+
+
+def test_every_operation_says_what_it_does_answers_and_needs(document: dict[str, Any]) -> None:
+    seen = []
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert operation["tags"], name
+        seen.append(operation["operationId"])
+        assert any(status.startswith("2") for status in operation["responses"]), name
+        is_open = operation["tags"] == ["operations"] and " /admin" not in name
+        assert operation["security"] == [] if is_open else operation["security"], name
+        if not is_open:
+            assert {"400", "401"} <= set(operation["responses"]), name
+    assert len(seen) == len(set(seen))
+
+
+def test_every_path_that_is_described_answers_and_no_other_method_does(
+    described: GatewayProcess, document: dict[str, Any]
+) -> None:
+    for path, methods in document["paths"].items():
+        url = described.base_url + re.sub(r"\{\w+\}", "x", path)
+        for method in ("get", "post", "put", "patch", "delete"):
+            status = http(
+                url,
+                method=method.upper(),
+                body=b"{}" if method != "get" else None,
+                key=described.credentials["admin_key"],
+            )[0]
+            if method in methods:
+                assert status != 405, (method, path)
+            else:
+                assert status == 405, (method, path, status)
+
+
+def fuzz(directory: Path, url: str, document: dict[str, Any], key: str, *, seed: int) -> None:
+    """Holds every operation against the description: no 5xx, no status and no body that is not declared, nothing wrong accepted."""
+    file = directory / "openapi.json"
+    file.write_text(json.dumps(document))
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("schemathesis")),
+            "run",
+            str(file),
+            f"--url={url}",
+            f"--header=Authorization: Bearer {key}",
+            f"--max-examples={EXAMPLES_MAX}",
+            f"--exclude-checks={CHECKS_LEFT_OUT}",
+            f"--seed={seed}",
+            "--warnings=off",
+            "--no-color",
+        ],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8_000:]
+
+
+def only(document: dict[str, Any], beginnings: tuple[str, ...]) -> dict[str, Any]:
+    left = copy.deepcopy(document)
+    left["paths"] = {path: methods for path, methods in left["paths"].items() if path.startswith(beginnings)}
+    return left
+
+
+def check_log(gateway: GatewayProcess) -> None:
+    for word in ("Traceback", '"level":"error"', "internal fault"):
+        assert word not in gateway.process.output
+
+
+def test_a_fuzzer_finds_nothing_in_what_api_keys_reach(
+    described: GatewayProcess, document: dict[str, Any], tmp_path: Path
+) -> None:
+    reached = only(document, ("/v1/", "/api/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"))
+    fuzz(tmp_path, described.base_url, reached, described.api_key, seed=1)
+    check_log(described)
+
+
+def test_a_fuzzer_that_knows_the_models_finds_nothing_in_calls(
+    described: GatewayProcess, document: dict[str, Any], tmp_path: Path
+) -> None:
+    calls = only(document, ("/v1/chat", "/v1/messages", "/v1/embeddings"))
+    for name, models in PER_MODEL.items():
+        schema = calls["components"]["schemas"][name]
+        schema["properties"]["model"] = {"enum": [*models, None]}
+        schema["properties"].pop("budget", None)
+        schema["properties"].pop("routing", None)
+    before = len(http(f"{described.base_url}/v1/requests?limit=100", key=described.api_key)[2]["data"])
+    fuzz(tmp_path, described.base_url, calls, described.api_key, seed=2)
+    made = http(f"{described.base_url}/v1/requests?limit=100", key=described.api_key)[2]["data"]
+    assert before == 100 or sum(call["status"] == "SUCCESS" for call in made) > 5
+    check_log(described)
+
+
+def test_a_fuzzer_finds_nothing_in_what_the_admin_key_reaches(
+    described: GatewayProcess, document: dict[str, Any], tmp_path: Path
+) -> None:
+    fuzz(tmp_path, described.base_url, only(document, ("/admin",)), described.credentials["admin_key"], seed=3)
+    check_log(described)
