@@ -198,6 +198,13 @@ def test_a_provider_that_fails_twice_is_tried_again(client: OpenAI) -> None:
     assert raw.headers["x-gateway-attempts"] == "3"
 
 
+def test_a_provider_that_goes_on_failing_is_told_with_the_attempts_it_took(client: OpenAI) -> None:
+    messages = [{"role": "user", "content": "Hi [[simulate: error=503]]"}]
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.chat.completions.create(model="gpt-4o-mini", messages=messages, max_tokens=5)
+    assert raised.value.response.headers["x-gateway-attempts"] == "3"
+
+
 def test_the_call_can_be_looked_up_with_its_cost_and_route(client: OpenAI, gateway: GatewayProcess) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="gpt-4o-mini", messages=HELLO, max_tokens=11, metadata={"team": "blue"}, user="someone"

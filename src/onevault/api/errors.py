@@ -53,8 +53,9 @@ _RETRY_AFTER_DEFAULT_S = {FaultKind.OVERLOADED: 1.0, FaultKind.STORE_UNAVAILABLE
 
 
 def fault_headers(fault: Fault) -> Headers:
-    """`retry-after` (whole seconds, rounded up) and its exact twin in ms; whether a client should try again by itself."""
-    headers: Headers = []
+    """`retry-after` (whole seconds, rounded up) and its exact twin in ms; whether a client should try again by itself; how
+    often the gateway did."""
+    headers: Headers = [(b"x-gateway-attempts", b"%d" % fault.attempts)] if fault.attempts else []
     wait = fault.retry_after_s if fault.retry_after_s is not None else _RETRY_AFTER_DEFAULT_S.get(fault.kind)
     if wait is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))

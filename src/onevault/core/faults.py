@@ -56,6 +56,8 @@ class Fault(Exception):
         self.retry_after_s = retry_after_s
         self.provider_status = provider_status
         self.provider_text = provider_text
+        self.attempts = 0
+        """How many attempts were made at providers before this was told to the caller."""
 
     def __repr__(self) -> str:
         return f"Fault({self.kind.value}, {self.message!r}, param={self.param!r})"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from onevault.core.codec import Incoming
+from onevault.core.faults import Fault
 from onevault.core.identity import Principal
 from onevault.core.ports import Clock, Journal, Observer
 from onevault.pipeline.caller import CallerRequest
@@ -31,6 +32,8 @@ class Record:
             yield receipt
         except BaseException as ending:
             receipt.ending = ending
+            if isinstance(ending, Fault):
+                ending.attempts = len(receipt.attempts)
             raise
         finally:
             settled = receipt.settle(self.clock.wall_ns())
