@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from onevault.api.openapi_schemas import SCHEMAS, reference
+from onevault.api.openapi_schemas import EXAMPLES, SCHEMAS, reference
 
 _STATUSES = {
     "400": "The request is malformed or asks for what is not supported; `param` names the field.",
@@ -120,7 +120,10 @@ def _call(summary: str, asked: str, answer: str, *, stream: bool = False, error:
         "summary": summary,
         "tags": ["calls"],
         "security": _KEY,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(asked)}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": reference(asked), "example": EXAMPLES[asked]}},
+        },
         "responses": {"200": {"description": "The answer.", "headers": headers, "content": content}}
         | _faults(_CALL, error),
     }

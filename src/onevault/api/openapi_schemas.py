@@ -67,6 +67,14 @@ CHAT_MESSAGE: Schema = {
 }
 EXTENSIONS = {"routing": ROUTING, "budget": BUDGET}
 
+_HELLO = [{"role": "user", "content": "Hello"}]
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "ChatCompletionRequest": {"model": "auto", "messages": _HELLO},
+    "EmbeddingsRequest": {"model": "text-embedding-3-small", "input": "Hello"},
+    "MessagesRequest": {"model": "auto", "max_tokens": 100, "messages": _HELLO},
+    "CountTokensRequest": {"model": "auto", "messages": _HELLO},
+}
+
 SCHEMAS: dict[str, Schema] = {
     "ChatCompletionRequest": asked(
         {

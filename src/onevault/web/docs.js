@@ -1,6 +1,8 @@
 // Draws the API reference from /openapi.json: no build step, no other host.
 const main = document.getElementById("operations");
 const about = document.getElementById("about");
+const count = document.getElementById("count");
+const filter = document.getElementById("filter");
 
 function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -8,80 +10,111 @@ function element(name, properties, ...children) {
   return made;
 }
 
-function resolve(document_, schema) {
+// Text in which `this` is code.
+function prose(text) {
+  const parts = (text ?? "").split("`");
+  return parts.map((part, i) => (i % 2 && i < parts.length - 1 ? element("code", {}, part) : part));
+}
+
+function resolve(description, schema) {
   let resolved = schema ?? {};
   for (let hops = 0; resolved.$ref && hops < 8; hops += 1) {
-    resolved = resolved.$ref.split("/").slice(1).reduce((at, name) => at[name], document_);
+    resolved = resolved.$ref.split("/").slice(1).reduce((at, name) => at[name], description);
   }
   return resolved;
 }
 
-function kind(document_, schema) {
-  const at = resolve(document_, schema);
-  if (at.enum) return at.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (at.const !== undefined) return JSON.stringify(at.const);
+// What a schema takes, in words; null is left out where the field is optional anyway.
+function kind(description, schema) {
+  const at = resolve(description, schema);
   const either = at.anyOf ?? at.oneOf;
-  if (either) return either.map((one) => kind(document_, one)).join(" | ");
-  if (at.type === "array") return `${kind(document_, at.items)}[]`;
-  return [at.type ?? "any"].flat().join(" | ");
+  if (either) return [...new Set(either.map((one) => kind(description, one)).filter(Boolean))].join(" or ");
+  if (at.const !== undefined) return JSON.stringify(at.const);
+  if (at.enum) return at.enum.filter((value) => value !== null).map((value) => JSON.stringify(value)).join(" or ");
+  const types = [at.type ?? "anything"].flat().filter((type) => type !== "null");
+  return types.map((type) => (type === "array" ? `list of ${kind(description, at.items)}` : type)).join(" or ");
 }
 
 function table(heads, rows) {
   const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
-  const body = rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell))));
+  const body = rows.map(([name, ...cells]) => element("tr", {},
+    element("th", { scope: "row" }, element("code", {}, name)), ...cells.map((cell) => element("td", {}, ...prose(cell)))));
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
-function fields(document_, schema) {
-  const at = resolve(document_, schema);
+function fields(description, schema) {
+  const at = resolve(description, schema);
   const required = new Set(at.required ?? []);
   return Object.entries(at.properties ?? {}).map(([name, value]) => [
-    element("code", {}, name),
-    kind(document_, value) + (required.has(name) ? "" : " (optional)"),
-    resolve(document_, value).description ?? "",
+    name,
+    kind(description, value) + (required.has(name) ? "" : ", optional"),
+    value.description ?? resolve(description, value).description ?? "",
   ]);
 }
 
-function operation(document_, path, method, described) {
-  const parts = [];
-  if (described.description) parts.push(element("p", {}, described.description));
-  const parameters = (described.parameters ?? []).map((one) => resolve(document_, one));
-  if (parameters.length) {
-    parts.push(element("h3", {}, "Parameters"));
-    const rows = parameters.map((one) => [element("code", {}, one.name), `${one.in}, ${kind(document_, one.schema)}`, one.description ?? ""]);
-    parts.push(table(["Name", "Where and type", "Meaning"], rows));
-  }
-  const body = described.requestBody?.content?.["application/json"]?.schema;
-  const rows = body ? fields(document_, body) : [];
-  if (rows.length) parts.push(element("h3", {}, "Body"), table(["Field", "Type", "Meaning"], rows));
-  parts.push(element("h3", {}, "Answers"));
-  parts.push(table(["Status", "Meaning"], Object.entries(described.responses ?? {}).map(([status, one]) => [status, one.description ?? ""])));
-  const summary = element("summary", {}, element("span", { className: "method" }, method.toUpperCase()), " ",
-    element("code", {}, path), " ", element("span", { className: "about" }, described.summary ?? ""));
-  return element("details", {}, summary, element("div", { className: "body" }, ...parts));
+// A command line that works in a shell where the key is a variable.
+function command(path, method, described) {
+  const body = described.requestBody?.content?.["application/json"]?.example;
+  if (method !== "get" && body === undefined) return null;
+  const key = path.startsWith("/admin") ? "$ONEVAULT_ADMIN_KEY" : "$ONEVAULT_API_KEY";
+  const lines = [`curl ${location.origin}${path}`];
+  if (described.security?.length) lines.push(`-H "Authorization: Bearer ${key}"`);
+  if (body !== undefined) lines.push("-H \"Content-Type: application/json\"", `-d '${JSON.stringify(body)}'`);
+  return element("pre", { tabIndex: 0 }, element("code", {}, lines.join(" \\\n  ")));
 }
 
-function draw(document_, wanted) {
+function operation(description, path, method, described) {
+  const parts = [];
+  if (described.description) parts.push(element("p", {}, ...prose(described.description)));
+  const example = command(path, method, described);
+  if (example) parts.push(example);
+  const parameters = (described.parameters ?? []).map((one) => resolve(description, one));
+  if (parameters.length) {
+    const rows = parameters.map((one) => [one.name, `${kind(description, one.schema)}, in the ${one.in}${one.required ? "" : ", optional"}`, one.description ?? ""]);
+    parts.push(element("h3", {}, "Parameters"), table(["Name", "Type", "Meaning"], rows));
+  }
+  const body = described.requestBody?.content?.["application/json"]?.schema;
+  const rows = body ? fields(description, body) : [];
+  if (rows.length) parts.push(element("h3", {}, "Body"), table(["Field", "Type", "Meaning"], rows));
+  const answers = Object.entries(described.responses ?? {}).map(([status, one]) => [status, one.description ?? ""]);
+  parts.push(element("h3", {}, "Answers"), table(["Status", "Meaning"], answers));
+  const headers = Object.entries(described.responses?.["200"]?.headers ?? {}).map(([name, one]) => [name, one.description ?? ""]);
+  if (headers.length) parts.push(element("h3", {}, "Headers of an answer"), table(["Header", "Meaning"], headers));
+  const summary = element("summary", {}, element("span", { className: `method ${method}` }, method.toUpperCase()), " ",
+    element("code", {}, path), " ", element("span", { className: "about" }, described.summary ?? ""));
+  const made = element("details", {}, summary, element("div", { className: "body" }, ...parts));
+  made.dataset.words = `${method} ${path} ${described.summary ?? ""}`.toLowerCase();
+  return made;
+}
+
+function draw(description) {
   const groups = new Map();
-  for (const [path, methods] of Object.entries(document_.paths)) {
+  for (const [path, methods] of Object.entries(description.paths)) {
     for (const [method, described] of Object.entries(methods)) {
-      const words = `${method} ${path} ${described.summary ?? ""}`.toLowerCase();
-      if (!words.includes(wanted.toLowerCase())) continue;
-      const tag = described.tags?.[0] ?? "other";
-      groups.set(tag, [...(groups.get(tag) ?? []), operation(document_, path, method, described)]);
+      const tag = path.startsWith("/admin") ? `admin: ${described.tags?.[0] ?? "other"}` : described.tags?.[0] ?? "other";
+      groups.set(tag, [...(groups.get(tag) ?? []), operation(description, path, method, described)]);
     }
   }
   main.replaceChildren(...[...groups].map(([tag, found]) => element("section", {}, element("h2", {}, tag), ...found)));
-  if (!groups.size) main.replaceChildren(element("p", {}, "No operation matches."));
+}
+
+function narrow() {
+  const wanted = filter.value.trim().toLowerCase().split(/\s+/);
+  const all = [...main.querySelectorAll("details")];
+  for (const one of all) one.hidden = !wanted.every((word) => one.dataset.words.includes(word));
+  for (const section of main.children) section.hidden = !section.querySelector("details:not([hidden])");
+  const shown = all.filter((one) => !one.hidden).length;
+  count.textContent = shown === all.length ? `${shown} operations` : shown ? `${shown} of ${all.length} operations` : "No operation matches.";
 }
 
 try {
   const answer = await fetch("/openapi.json");
   if (!answer.ok) throw new Error(`status ${answer.status}`);
-  const document_ = await answer.json();
-  about.textContent = `${document_.info.description} Version ${document_.info.version}.`;
-  draw(document_, "");
-  document.getElementById("filter").addEventListener("input", (event) => draw(document_, event.target.value));
+  const description = await answer.json();
+  about.replaceChildren(...prose(`${description.info.description} Version ${description.info.version}.`));
+  draw(description);
+  narrow();
+  filter.addEventListener("input", narrow);
 } catch (error) {
   about.textContent = `The API description could not be read (${error.message}).`;
 }
