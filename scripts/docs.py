@@ -83,7 +83,8 @@ def faults() -> str:
         lines.append(f"| `{kind}` | {status_of(kind)} | `{openai_type(kind)}` | `{anthropic_type(kind)}` | {headers} |")
     lines += [
         "",
-        "405 (another method) and 408 (a head that is too slow) have the code `INVALID_REQUEST`, 431 (a head too large) `PAYLOAD_TOO_LARGE`.",
+        "405 (another method) and 408 (a head that is too slow) have the code `INVALID_REQUEST`, 431 (a head that is too large) has",
+        "`PAYLOAD_TOO_LARGE`.",
     ]
     return "\n".join(lines) + "\n"
 

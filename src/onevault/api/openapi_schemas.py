@@ -7,8 +7,10 @@ from typing import Any
 Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
-POSITIVE: Schema = {"type": "integer", "minimum": 1, "maximum": 2_147_483_647}
+POSITIVE: Schema = {"type": "integer", "minimum": 1, "maximum": 2**31}
 NUMBER: Schema = {"type": "number"}
+SHARE = NUMBER | {"minimum": 0}
+"""Zero or more; how much more is the provider's to say."""
 BOOLEAN: Schema = {"type": "boolean"}
 
 
@@ -20,9 +22,36 @@ def struct(properties: dict[str, Schema], required: tuple[str, ...] = (), **more
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
+MEANINGS = {
+    "model": "`provider/model`, a bare name, an alias, or `auto`.",
+    "messages": "The conversation so far.",
+    "system": "What the model is told before the conversation.",
+    "input": "A text, several, or tokens.",
+    "max_tokens": "The most tokens of output.",
+    "max_completion_tokens": "The most tokens of output, reasoning included.",
+    "temperature": "How freely it chooses its words.",
+    "top_p": "Chooses among the words that make up this share of probability.",
+    "n": "How many answers; each is paid for.",
+    "stream": "Answer in server-sent events as it is written.",
+    "stream_options": "`include_usage`: a last event tells the usage.",
+    "stop": "Texts at which the answer ends.",
+    "stop_sequences": "Texts at which the answer ends.",
+    "tools": "What the model may call.",
+    "thinking": "Whether and how much it thinks first.",
+    "response_format": "The shape that the answer's text must have.",
+    "dimensions": "How long the vectors are.",
+    "encoding_format": "How the vectors are written.",
+    "metadata": "Up to 16 pairs of texts; kept with the record of the call.",
+    "user": "The end user; kept with the record of the call.",
+    "routing": "Where the call may go; the gateway's own, no provider sees it.",
+    "budget": "What the call may cost; the gateway's own, no provider sees it.",
+}
+
+
 def asked(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
     """What a caller sends: a field that may be left out may be null as well."""
-    fields = {name: one if name in required else nullable(one) for name, one in properties.items()}
+    told = {name: {"description": MEANINGS[name]} | one for name, one in properties.items()}
+    fields = {name: one if name in required else nullable(one) for name, one in told.items()}
     return struct(fields, required)
 
 
@@ -50,8 +79,9 @@ ROUTING = struct(
 )
 BUDGET = struct(
     {
-        "max_cost_per_request": NUMBER
-        | {"minimum": 0, "description": "US dollars; a call that could cost more is refused."}
+        "max_cost_per_request": nullable(
+            NUMBER | {"minimum": 0, "description": "US dollars; a call that could cost more is refused."}
+        )
     },
     additionalProperties=False,
 )
@@ -82,12 +112,12 @@ SCHEMAS: dict[str, Schema] = {
             "messages": array(CHAT_MESSAGE, minItems=1),
             "max_tokens": POSITIVE,
             "max_completion_tokens": POSITIVE,
-            "temperature": NUMBER | {"minimum": 0, "maximum": 2},
-            "top_p": NUMBER | {"minimum": 0, "maximum": 1},
+            "temperature": SHARE,
+            "top_p": SHARE,
             "n": {"type": "integer", "minimum": 1, "maximum": 128},
             "stream": BOOLEAN,
             "stream_options": struct({"include_usage": BOOLEAN}),
-            "stop": {"anyOf": [STRING, array(STRING, maxItems=4)]},
+            "stop": {"anyOf": [STRING, array(STRING)]},
             "tools": array({"type": "object"}),
             "response_format": {"type": "object"},
             "metadata": {"type": "object", "additionalProperties": STRING, "maxProperties": 16},
@@ -112,7 +142,7 @@ SCHEMAS: dict[str, Schema] = {
             "input": {
                 "anyOf": [STRING | {"minLength": 1}, array(STRING, minItems=1), array({"type": "integer"}, minItems=1)]
             },
-            "dimensions": POSITIVE,
+            "dimensions": POSITIVE | {"maximum": 2**20},
             "encoding_format": {"enum": ["float", "base64"]},
             "user": STRING,
             **EXTENSIONS,
@@ -129,7 +159,7 @@ SCHEMAS: dict[str, Schema] = {
             "max_tokens": POSITIVE,
             "system": {"anyOf": [STRING, array(struct({"type": STRING}, ("type",)))]},
             "stream": BOOLEAN,
-            "temperature": NUMBER | {"minimum": 0, "maximum": 1},
+            "temperature": SHARE,
             "stop_sequences": array(STRING),
             "tools": array({"type": "object"}),
             "thinking": {"type": "object"},

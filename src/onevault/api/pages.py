@@ -9,7 +9,7 @@ from onevault.api.answering import respond
 from onevault.api.asgi import JSON, App, Receive, Scope, Send
 
 _POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _SECURITY = [
@@ -37,5 +37,6 @@ def pages(openapi: bytes) -> dict[str, App]:
         "/docs": Page(web.joinpath("docs.html").read_bytes(), b"text/html; charset=utf-8"),
         "/docs/docs.css": Page(web.joinpath("docs.css").read_bytes(), b"text/css; charset=utf-8"),
         "/docs/docs.js": Page(web.joinpath("docs.js").read_bytes(), b"text/javascript; charset=utf-8"),
+        "/docs/docs.svg": Page(web.joinpath("docs.svg").read_bytes(), b"image/svg+xml"),
         "/openapi.json": Page(openapi, JSON[1]),
     }

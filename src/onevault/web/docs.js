@@ -32,7 +32,11 @@ function kind(description, schema) {
   if (at.const !== undefined) return JSON.stringify(at.const);
   if (at.enum) return at.enum.filter((value) => value !== null).map((value) => JSON.stringify(value)).join(" or ");
   const types = [at.type ?? "anything"].flat().filter((type) => type !== "null");
-  return types.map((type) => (type === "array" ? `list of ${kind(description, at.items)}` : type)).join(" or ");
+  return types.map((type) => (type === "array" ? `list of ${several(kind(description, at.items))}` : type)).join(" or ");
+}
+
+function several(name) {
+  return /^(string|integer|number|boolean|object)$/.test(name) ? `${name}s` : name;
 }
 
 function table(heads, rows) {
