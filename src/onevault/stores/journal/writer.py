@@ -56,7 +56,7 @@ class JournalWriter:
         *,
         durability: Durability = "group",
         segment_bytes_max: int = 64 << 20,
-        group_interval_ms: int = 10,
+        group_interval_ms: int = 50,
         disk_bytes_max: int = 8 << 30,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
