@@ -196,8 +196,8 @@ def usage_out(figures: Figures, limits: tuple[Limit, ...], *, time_zone: str) ->
     """A scope's figures beside the limits of money that hold for it."""
     maximum = {limit.window: limit.maximum for limit in limits if limit.metric is Metric.MONEY}
     month, day = maximum.get(Window.MONTH), maximum.get(Window.DAY)
-    month_left = None if month is None else max(0, month - figures.spent_month - figures.held)
-    day_left = None if day is None else max(0, day - figures.spent_day - figures.held)
+    month_left = None if month is None else figures.left(Window.MONTH, month)
+    day_left = None if day is None else figures.left(Window.DAY, day)
     return UsageOut(
         scope=figures.scope,
         time_zone=time_zone,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onevault.api.asgi import Headers
-from onevault.core.identity import Metric, Principal, Window
+from onevault.core.identity import Metric, Principal
 from onevault.core.money import Nanos, format_usd
 from onevault.core.operations import Dialect
 from onevault.core.ports import Admission, Figures, Ledger, RateStanding
@@ -71,8 +71,7 @@ async def money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) ->
         if figures is None:
             figures = await ledger.figures(limit.scope, time_zone=principal.time_zone, now_ns=now_ns)
             seen[limit.scope] = figures
-        spent = _spent(figures, limit.window)
-        left = Nanos(max(0, limit.maximum - spent - figures.held))
+        spent, left = figures.spent(limit.window), figures.left(limit.window, limit.maximum)
         if tightest is None or left < tightest[2]:
             tightest = (spent, Nanos(limit.maximum), left)
     if tightest is None:
@@ -85,12 +84,6 @@ async def money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) ->
         (b"x-gateway-limit-usd", format_usd(most).encode()),
         (b"x-gateway-remaining-usd", format_usd(left).encode()),
     ]
-
-
-def _spent(figures: Figures, window: Window) -> Nanos:
-    if window is Window.DAY:
-        return figures.spent_day
-    return figures.spent_month if window is Window.MONTH else figures.spent_total
 
 
 def overhead_header(answer: Answer, *, now_ns: int) -> tuple[bytes, bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from onevault.core.identity import Metric, Principal, Window
+from onevault.core.identity import Metric, Principal
 from onevault.core.money import NANOS_PER_USD, Nanos, usd_for_json
 from onevault.core.ports import Figures, ModelFacts, ModelUsage
 from onevault.core.records import Settled
@@ -82,17 +82,11 @@ def _limits_view(figures: Figures, principal: Principal, kind: str) -> list[dict
         {
             "window": limit.window.value,
             "limit_usd": usd_for_json(Nanos(limit.maximum)),
-            "remaining_usd": usd_for_json(Nanos(max(0, limit.maximum - _spent(figures, limit.window) - figures.held))),
+            "remaining_usd": usd_for_json(figures.left(limit.window, limit.maximum)),
         }
         for limit in principal.limits
         if limit.metric is Metric.MONEY and limit.scope.startswith(f"{kind}:")
     ]
-
-
-def _spent(figures: Figures, window: Window) -> Nanos:
-    if window is Window.DAY:
-        return figures.spent_day
-    return figures.spent_month if window is Window.MONTH else figures.spent_total
 
 
 def request_view(settled: Settled) -> dict[str, Any]:

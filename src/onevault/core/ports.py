@@ -10,7 +10,7 @@ import msgspec
 
 from onevault.core.codec import Incoming
 from onevault.core.events import Event
-from onevault.core.identity import ApiKey, Limit, Organization, Principal, ScopeId, User
+from onevault.core.identity import ApiKey, Limit, Organization, Principal, ScopeId, User, Window
 from onevault.core.money import Nanos
 from onevault.core.operations import Operation
 from onevault.core.prices import Price
@@ -67,7 +67,7 @@ class Rates(Protocol):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What one scope has used in the running windows. Money in nanos; `held_*` is not yet spent but spoken for."""
+    """What one scope has used in the running windows. Money in nanos; `held` is not yet spent but spoken for."""
 
     scope: ScopeId
     day: str
@@ -80,6 +80,16 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     requests_month: int = 0
     tokens_month: int = 0
     overshoot: Nanos = Nanos(0)
+
+    def spent(self, window: Window) -> Nanos:
+        """What was spent in a limit's window."""
+        if window is Window.DAY:
+            return self.spent_day
+        return self.spent_month if window is Window.MONTH else self.spent_total
+
+    def left(self, window: Window, maximum: int) -> Nanos:
+        """What a limit of this window still affords: neither spent nor spoken for."""
+        return Nanos(max(0, maximum - self.spent(window) - self.held))
 
 
 class Ledger(Protocol):

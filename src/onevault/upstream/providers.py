@@ -32,8 +32,7 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     `base_url` None: the entry must say where it is. `codecs` names, for each operation, the dialects that it speaks; the
     first is used where the caller's own is not among them. `prices_from` are the providers in the price data whose models it
     has at their prices; empty: told by the address. `for_tests`: test keys reach it, and live keys only where it lists a model
-    or nothing else is configured. `cancelling_stops_bill` says whether a provider that sees its connection close stops
-    generating, and charging. `passes_headers` are the caller's headers that it may want (lower case).
+    or nothing else is configured. `passes_headers` are the caller's headers that it may want (lower case).
     """
 
     name: str
@@ -50,7 +49,6 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     prices: Mapping[str, Price] = MappingProxyType({})
     """Prices of its own models, by name."""
     for_tests: bool = False
-    cancelling_stops_bill: bool = True
     passes_headers: frozenset[str] = frozenset()
 
 
