@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from onevault.api.errors import fault_headers, status_of
 from onevault.cli.app import app
 from onevault.core.faults import Fault, FaultKind
-from onevault.dialects.anthropic_faults import anthropic_type
-from onevault.dialects.openai_faults import openai_type
+from onevault.dialects.anthropic.faults import anthropic_type
+from onevault.dialects.openai.faults import openai_type
 from onevault.telemetry.metrics import Metrics
 
 PAGES = Path(__file__).parents[1] / "docs"

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from onevault.dialects.anthropic_body import CountTokensBody, MessagesBody
-from onevault.dialects.extensions import EXTENSION_NAMES
-from onevault.dialects.openai_chat_body import ChatBody
-from onevault.dialects.openai_embeddings import EmbeddingsBody
+from onevault.dialects.anthropic.body import CountTokensBody, MessagesBody
+from onevault.dialects.openai.chat_body import ChatBody
+from onevault.dialects.openai.embeddings import EmbeddingsBody
+from onevault.dialects.wire.extensions import EXTENSION_NAMES
 from tests.flow.hostile import Hostile
 from tests.support.raw_http import RawAnswer, chunked, converse, request
 from tests.support.surfaces import CHAT, COUNT_TOKENS, EMBEDDINGS, MESSAGES, SURFACES, Surface

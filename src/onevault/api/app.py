@@ -15,13 +15,15 @@ from onevault.core.faults import Fault, FaultKind
 class Gateway:
     """The whole service as one ASGI application.
 
-    `exact` maps a path to its handler by method, `below` a path's beginning. Routing looks at the path alone, never at the
+    `exact` maps a path to its handler by method, `below` a path's beginning, `within` its beginning and end.
+    Routing looks at the path alone, never at the
     `Host` header. What neither knows goes to `admin` below `/admin`, and is not found elsewhere.
     """
 
     exact: Mapping[str, Mapping[str, App]]
     below: Mapping[str, Mapping[str, App]]
     admin: App
+    within: Mapping[tuple[str, str], Mapping[str, App]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -43,6 +45,9 @@ class Gateway:
             await respond(send, status_of(fault.kind), [JSON], fault_body(fault))
 
     def _below(self, path: str) -> Mapping[str, App]:
+        for (beginning, end), methods in self.within.items():
+            if path.startswith(beginning) and path.endswith(end) and len(path) > len(beginning) + len(end):
+                return methods
         for beginning, methods in self.below.items():
             if path.startswith(beginning) and len(path) > len(beginning):
                 return methods

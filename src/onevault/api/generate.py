@@ -10,13 +10,13 @@ from functools import partial
 import structlog
 
 from onevault.api.answering import respond
-from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, credential
+from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, credential, query
 from onevault.api.errors import fault_headers, status_of, where
 from onevault.api.header_extensions import header_extensions
 from onevault.api.headers import id_headers, money_headers, overhead_header, route_headers
 from onevault.api.incoming import ClientGone, HangUp, read_body
 from onevault.api.stream import Stream
-from onevault.core.codec import Incoming, Ingress
+from onevault.core.codec import AnswerFacts, AnswerWriter, Incoming, Ingress, RequestLine
 from onevault.core.events import Event
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.money import format_usd
@@ -26,6 +26,7 @@ from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.exchange import Exchange
 
 _PASSED_HEADERS = frozenset({b"anthropic-beta", b"openai-beta", b"x-simulate"})
+_NO_QUERY: dict[str, str] = {}
 _log = structlog.get_logger("onevault.api")
 
 
@@ -65,7 +66,7 @@ class Generate:
             call_id=self.ids(),
             started_ns=self.clock.wall_ns(),
             credential=credential(scope, headers),
-            read=partial(self._read, receive, headers, hang_up),
+            read=partial(self._read, scope, receive, headers, hang_up),
             address=address(scope),
             user_agent=headers.get(b"user-agent", b"")[:200].decode("latin-1"),
             passed_headers=_passed(headers),
@@ -82,7 +83,7 @@ class Generate:
                     events = [event async for batch in answer.events for event in batch]
             hang_up.answered()
             if stream is not None:
-                await stream.finish(answer.receipt.cost)
+                await stream.finish(_facts(answer))
             else:
                 await self._whole(answer, events, request, send)
         except Fault as fault:
@@ -115,11 +116,14 @@ class Generate:
         if self.in_flight.calls > self.in_flight.calls_max:
             raise Fault(FaultKind.OVERLOADED, "The gateway is working on as many calls as it may.", retry_after_s=1.0)
 
-    async def _read(self, receive: Receive, headers: dict[bytes, bytes], hang_up: HangUp) -> Incoming:
+    async def _read(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], hang_up: HangUp) -> Incoming:
+        takes = self.ingress.takes
         body = await read_body(
-            receive, headers, bytes_max=self.bounds.body_bytes_max, timeout_s=self.bounds.body_timeout_s
+            receive, headers, takes=takes, bytes_max=self.bounds.body_bytes_max, timeout_s=self.bounds.body_timeout_s
         )
-        incoming = self.ingress.read(body)
+        content_type = headers.get(b"content-type", b"").decode("latin-1") or takes
+        line = RequestLine(scope["path"], query(scope) if scope["query_string"] else _NO_QUERY, content_type)
+        incoming = self.ingress.read(body, line)
         extensions = header_extensions(headers)
         if extensions is not None:
             incoming = incoming.with_header_extensions(extensions)
@@ -134,19 +138,21 @@ class Generate:
         return headers
 
     async def _open_stream(self, answer: Answer, request: CallerRequest, send: Send) -> Stream:
-        writer = self.ingress.writer(
-            answer.incoming, request_id=request.call_id, created_s=request.started_ns // 1_000_000_000
-        )
-        return await Stream.open(send, writer, await self._headers(answer), heartbeat_s=self.bounds.heartbeat_s)
+        writer = self._writer(answer, request)
+        headers = await self._headers(answer)
+        headers.append(_content_type(writer.stream_type, answer))
+        return await Stream.open(send, writer, headers, heartbeat_s=self.bounds.heartbeat_s)
 
     async def _whole(self, answer: Answer, events: Sequence[Event], request: CallerRequest, send: Send) -> None:
-        writer = self.ingress.writer(
-            answer.incoming, request_id=request.call_id, created_s=request.started_ns // 1_000_000_000
-        )
+        writer = self._writer(answer, request)
         headers = await self._headers(answer)
         headers.append((b"x-gateway-cost-usd", format_usd(answer.receipt.cost).encode()))
-        headers.append(JSON)
-        await respond(send, 200, headers, writer.whole(events))
+        headers.append(_content_type(writer.whole_type, answer))
+        await respond(send, 200, headers, writer.whole(events, _facts(answer)))
+
+    def _writer(self, answer: Answer, request: CallerRequest) -> AnswerWriter:
+        created_s = request.started_ns // 1_000_000_000
+        return self.ingress.writer(answer.incoming, request_id=request.call_id, created_s=created_s)
 
     async def _refuse(self, fault: Fault, request: CallerRequest, stream: Stream | None, send: Send) -> None:
         if stream is not None:
@@ -157,6 +163,28 @@ class Generate:
         headers.append(JSON)
         body = self.ingress.error_body(fault, request_id=request.call_id)
         await respond(send, status_of(fault.kind), headers, body)
+
+
+def _facts(answer: Answer) -> AnswerFacts:
+    receipt = answer.receipt
+    target = receipt.target
+    return AnswerFacts(
+        request_id=receipt.request.call_id,
+        provider=target.provider if target else "",
+        model=target.model if target else "",
+        cost=receipt.cost,
+        usage=receipt.usage,
+        route_reason=answer.plan.reason,
+    )
+
+
+def _content_type(written: str | None, answer: Answer) -> tuple[bytes, bytes]:
+    """The writer's content type, or the provider's own where its bytes pass; a value that HTTP does not allow is none."""
+    if written is None:
+        written = answer.receipt.content_type
+        if not (written and written.isascii() and written.isprintable()):
+            written = "application/octet-stream"
+    return (b"content-type", written.encode())
 
 
 def _passed(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:

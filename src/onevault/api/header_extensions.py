@@ -35,10 +35,18 @@ def header_extensions(headers: dict[bytes, bytes]) -> Extensions | None:
     providers = headers.get(b"x-gateway-providers")
     cost = headers.get(b"x-gateway-max-cost")
     metadata = headers.get(b"x-gateway-metadata")
-    if providers is None and cost is None and metadata is None:
+    strict = _flag(headers.get(b"x-gateway-strict"))
+    if providers is None and cost is None and metadata is None and not strict:
         return None
     names = tuple(name.strip() for name in (providers or b"").decode("latin-1").split(",") if name.strip())
-    return Extensions(Routing(providers=names), Budget(max_cost_per_request=_usd(cost)), _metadata(metadata))
+    return Extensions(Routing(providers=names), Budget(max_cost_per_request=_usd(cost)), _metadata(metadata), strict)
+
+
+def _flag(value: bytes | None) -> bool:
+    text = (value or b"false").decode("latin-1").strip().lower()
+    if text not in ("true", "1", "false", "0"):
+        raise Fault(FaultKind.INVALID_REQUEST, "x-gateway-strict must be true or false.", param="x-gateway-strict")
+    return text in ("true", "1")
 
 
 def _usd(value: bytes | None) -> float | None:

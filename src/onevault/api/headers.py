@@ -9,7 +9,7 @@ from onevault.core.operations import Dialect
 from onevault.core.ports import Admission, Figures, Ledger, RateStanding
 from onevault.pipeline.answer import Answer
 
-_ANTHROPIC = (Dialect.ANTHROPIC_MESSAGES, Dialect.ANTHROPIC_COUNT_TOKENS)
+_ANTHROPIC = ("anthropic-messages", "anthropic-count-tokens")
 
 
 def id_headers(call_id: str, dialect: Dialect) -> Headers:

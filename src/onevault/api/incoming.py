@@ -12,9 +12,17 @@ class ClientGone(Exception):
     """The client closed its connection before its request was complete."""
 
 
-async def read_body(receive: Receive, headers: dict[bytes, bytes], *, bytes_max: int, timeout_s: float) -> bytes:
-    """The whole body. Raises Fault PAYLOAD_TOO_LARGE or INVALID_REQUEST (too slow, wrong type or coding), or ClientGone."""
-    _check_headers(headers, bytes_max)
+async def read_body(
+    receive: Receive,
+    headers: dict[bytes, bytes],
+    *,
+    bytes_max: int,
+    timeout_s: float,
+    takes: str | None = "application/json",
+) -> bytes:
+    """The whole body, of the content type that the dialect `takes` (None: any). Raises Fault PAYLOAD_TOO_LARGE or
+    INVALID_REQUEST (too slow, wrong type or coding), or ClientGone."""
+    _check_headers(headers, bytes_max, takes)
     served = asyncio.current_task()
     assert served is not None  # noqa: S101  # an ASGI server runs each request in a task
     # A bare timer: `asyncio.timeout` costs four times as much, and nearly every body is there already.
@@ -41,24 +49,24 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], *, bytes_max:
         timer.cancel()
 
 
-def _check_headers(headers: dict[bytes, bytes], bytes_max: int) -> None:
+def _check_headers(headers: dict[bytes, bytes], bytes_max: int, takes: str | None) -> None:
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > bytes_max:
         raise _too_large(bytes_max)
     kind = headers.get(b"content-type")
-    if kind is not None and kind != b"application/json" and not _is_json(kind):
-        raise Fault(
-            FaultKind.INVALID_REQUEST, "The request's content-type must be application/json.", param="content-type"
-        )
+    if takes is not None and not _is_taken(kind, takes):
+        raise Fault(FaultKind.INVALID_REQUEST, f"The request's content-type must be {takes}.", param="content-type")
     coding = headers.get(b"content-encoding")
     if coding is not None and coding.strip().lower() not in (b"", b"identity"):
         raise Fault(FaultKind.INVALID_REQUEST, "The request's body must not be compressed.", param="content-encoding")
 
 
-def _is_json(content_type: bytes) -> bool:
-    """`application/json` with parameters, `text/json`, `application/anything+json` (RFC 6839)."""
-    media_type = content_type.partition(b";")[0].strip().lower()
-    return media_type.endswith((b"/json", b"+json"))
+def _is_taken(content_type: bytes | None, takes: str) -> bool:
+    """For JSON also none, `application/json` with parameters, `text/json`, `application/anything+json` (RFC 6839)."""
+    media_type = (content_type or b"").partition(b";")[0].strip().lower()
+    if takes != "application/json":
+        return media_type == takes.encode()
+    return content_type is None or media_type.endswith((b"/json", b"+json"))
 
 
 def _part(message: Message, size: int, bytes_max: int) -> bytes:

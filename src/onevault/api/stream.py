@@ -6,16 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from onevault.api.asgi import Headers, Send
-from onevault.core.codec import AnswerWriter
+from onevault.core.codec import AnswerFacts, AnswerWriter
 from onevault.core.events import Event, Finished
-from onevault.core.money import Nanos, format_usd
+from onevault.core.money import format_usd
 
-_STREAM_HEADERS: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
-_KEEP_ALIVE = b": keep-alive\n\n"
+_STREAM_HEADERS: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 
 class Stream:
@@ -53,10 +48,11 @@ class Stream:
         finally:
             self._beat.cancel()
 
-    async def finish(self, cost: Nanos) -> None:
+    async def finish(self, facts: AnswerFacts) -> None:
         """Tells the cost, then ends the stream as its dialect does."""
-        comment = b": x-gateway-cost-usd %s\n\n" % format_usd(cost).encode()
-        await self._send({"type": "http.response.body", "body": comment + self._writer.finish(self._finished)})
+        comment = self._writer.comment(f"x-gateway-cost-usd {format_usd(facts.cost)}")
+        end = self._writer.finish(self._finished, facts)
+        await self._send({"type": "http.response.body", "body": comment + end})
 
     async def fail(self, frame: bytes) -> None:
         """Ends a stream that broke with an error event: nothing in it says that the answer is complete."""
@@ -71,4 +67,6 @@ class Stream:
 
     async def _keep_alive(self) -> None:
         self._sent_at = self._loop.time()
-        await self._send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
+        comment = self._writer.comment("keep-alive")
+        if comment:
+            await self._send({"type": "http.response.body", "body": comment, "more_body": True})

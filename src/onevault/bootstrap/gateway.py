@@ -34,7 +34,6 @@ from onevault.bootstrap.policies import catalog_of, default_limits, transport_of
 from onevault.bootstrap.stores import Stores, open_stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
-from onevault.core.operations import Dialect
 from onevault.dialects.registry import CODECS, INGRESS
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
@@ -54,13 +53,6 @@ from onevault.upstream.client import ProviderSender
 from onevault.upstream.endpoints import endpoints, needs_simulator
 
 _log = structlog.get_logger("onevault.gateway")
-_GENERATE = {
-    "/v1/chat/completions": Dialect.OPENAI_CHAT,
-    "/api/chat/completions": Dialect.OPENAI_CHAT,
-    "/v1/embeddings": Dialect.OPENAI_EMBEDDINGS,
-    "/v1/messages": Dialect.ANTHROPIC_MESSAGES,
-    "/v1/messages/count_tokens": Dialect.ANTHROPIC_COUNT_TOKENS,
-}
 
 
 @dataclass(slots=True)
@@ -133,9 +125,11 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         metrics.watch(in_flight=lambda: in_flight.calls, loader_lag_s=lambda: stores.loader.lag_s)
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
         generate = {
-            path: Generate(INGRESS[dialect], exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
-            for path, dialect in _GENERATE.items()
+            path: Generate(ingress, exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
+            for ingress in INGRESS.values()
+            for path in ingress.paths
         }
+        named = {_around_model(path): {"POST": handler} for path, handler in generate.items() if "{model}" in path}
         health = Health(lambda: not in_flight.draining, metrics.render if monitoring.prometheus else None, __version__)
         described = msgspec.json.encode(document(admin.openapi(), version=__version__))
         app = Gateway(
@@ -144,6 +138,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             | {path: {"GET": page} for path, page in pages(described).items()},
             below={"/v1/models/": {"GET": account.model}, "/v1/requests/": {"GET": account.request}},
             admin=admin,
+            within=named,
         )
         yield RunningGateway(app, greeting, in_flight, sender, route, account, access, simulator)
 
@@ -160,6 +155,12 @@ def _reading(account: Account, health: Health) -> dict[str, App]:
         "/health/readiness": health.readiness,
         "/metrics": health.scrape,
     }
+
+
+def _around_model(path: str) -> tuple[str, str]:
+    """What comes before and after the model's name in a path."""
+    before, _, after = path.partition("{model}")
+    return before, after
 
 
 async def _simulator(settings: Settings, stack: AsyncExitStack) -> EmbeddedSimulator | None:

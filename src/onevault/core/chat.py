@@ -45,6 +45,15 @@ class Audio(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheMark | None = None
 
 
+class Video(msgspec.Struct, frozen=True, kw_only=True):
+    """A video: exactly one of `url` and `data` (base64, with its `media_type`)."""
+
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    cache: CacheMark | None = None
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """A document: one of `url`, `data` (base64 with `media_type`), `text`, and `file_id` (known to one provider only)."""
 
@@ -60,16 +69,22 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
-    """Reasoning that the model showed, with the signature by which its provider knows it again."""
+    """Reasoning that the model showed, with the signature by which its provider knows it again.
+
+    `signed_by` is the dialect of that provider ("": unknown); others must not be sent the signature. A block without text is
+    a signature that belongs to the part after it (a tool call) or, as the last, to the part before it.
+    """
 
     text: str
     signature: str | None = None
+    signed_by: str = ""
 
 
 class RedactedThinking(msgspec.Struct, frozen=True, kw_only=True):
-    """Reasoning that the provider gave only encrypted."""
+    """Reasoning that a provider (of the dialect `encrypted_by`, "": unknown) gave only encrypted; only it can read it."""
 
     data: str
+    encrypted_by: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +106,10 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool answered to the call `call_id`."""
 
     call_id: str
-    parts: tuple[Text | Image | File | Opaque, ...]
+    parts: tuple[Text | Image | Audio | File | Opaque, ...]
     is_error: bool = False
+    name: str | None = None
+    """The tool's name, where the caller's dialect says it with the result."""
     cache: CacheMark | None = None
 
 
@@ -104,7 +121,7 @@ class Opaque(msgspec.Struct, frozen=True, kw_only=True):
     raw: msgspec.Raw
 
 
-Part = Text | Image | Audio | File | Thinking | RedactedThinking | Refusal | ToolCall | ToolResult | Opaque
+Part = Text | Image | Audio | Video | File | Thinking | RedactedThinking | Refusal | ToolCall | ToolResult | Opaque
 
 
 class Role(StrEnum):
@@ -160,6 +177,13 @@ class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
     display: str | None = None
 
 
+class Speech(msgspec.Struct, frozen=True, kw_only=True):
+    """How spoken output shall sound: the provider's name of a voice, and the audio's format (`wav`, `mp3`, `pcm16`)."""
+
+    voice: str
+    format: str | None = None
+
+
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A whole chat request. None means that the caller said nothing, so the target's default holds.
 
@@ -190,5 +214,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     metadata: dict[str, str] | None = None
     user: str | None = None
+    output_modalities: tuple[str, ...] = ()
+    """What the answer may consist of (`text`, `image`, `audio`); empty: what the model makes of itself."""
+    speech: Speech | None = None
     stream: bool = False
     hints: tuple[str, ...] = ()

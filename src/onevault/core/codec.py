@@ -11,9 +11,17 @@ from typing import Protocol
 import msgspec
 
 from onevault.core.chat import ChatRequest
+from onevault.core.embeddings import EmbeddingsRequest
 from onevault.core.events import Event
 from onevault.core.faults import Fault
-from onevault.core.operations import Dialect, Operation
+from onevault.core.money import ZERO, Nanos
+from onevault.core.operations import Capability, Dialect, Operation
+from onevault.core.usage import NO_USAGE, Usage
+
+Canonical = ChatRequest | EmbeddingsRequest
+"""What a request of one dialect becomes for a target of another; each codec takes the kind that its operation has."""
+
+NO_NEEDS: frozenset[Capability] = frozenset()
 
 
 class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,28 +43,65 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Extensions(msgspec.Struct, frozen=True):
     """What a caller tells the gateway itself; removed before a provider sees the request. `metadata` is what came as a
-    header, recorded beside the body's own."""
+    header, recorded beside the body's own. `strict`: whatever would be dropped is a fault instead."""
 
     routing: Routing = Routing()
     budget: Budget = Budget()
     metadata: dict[str, str] = {}
+    strict: bool = False
 
 
 class InputSize(msgspec.Struct, frozen=True, gc=False):
-    """What the input can cost at most and probably does: an upper bound in tokens that no tokenizer exceeds, and an estimate."""
+    """What the input can cost at most and probably does: an upper bound in tokens that no tokenizer exceeds, and an estimate.
+
+    Beside tokens, what some models charge by: characters to speak, milliseconds to hear (at most), images to make, searches
+    to do (at most).
+    """
 
     tokens_at_most: int
     tokens_estimated: int
+    characters: int = 0
+    audio_ms_at_most: int = 0
+    images: int = 0
+    searches_at_most: int = 0
+
+
+class RequestLine(msgspec.Struct, frozen=True):
+    """What of a request's head a dialect may have to read beside the body. `path` is decoded and has no query."""
+
+    path: str = ""
+    query: Mapping[str, str] = {}
+    content_type: str = "application/json"
+
+
+PLAIN = RequestLine()
 
 
 class WireRequest(msgspec.Struct, frozen=True):
-    """What a codec wrote for a provider. `path` is relative to the API's versioned base URL (`…/v1`); `dropped` names tuning
-    hints left out."""
+    """What a codec wrote for a provider. `path` (with its query) is relative to the API's versioned base URL (`…/v1`);
+    `dropped` names tuning hints left out. `content_type` of the body, where it is not JSON."""
 
     path: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    content_type: str = "application/json"
+    method: str = "POST"
+
+
+class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway knows of a call when its answer is complete and paid, for dialects that tell it in the body."""
+
+    request_id: str = ""
+    provider: str = ""
+    model: str = ""
+    cost: Nanos = ZERO
+    cached: bool = False
+    usage: Usage = NO_USAGE
+    route_reason: str = ""
+
+
+NO_FACTS = AnswerFacts()
 
 
 class Incoming(Protocol):
@@ -87,6 +132,14 @@ class Incoming(Protocol):
     @property
     def extensions(self) -> Extensions: ...
     @property
+    def needs(self) -> frozenset[Capability]:
+        """What a model must be able to, or it cannot serve this request."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The provider's tier that the caller asked for, in the dialect's word (`flex`, `priority`, `batch`); None if unsaid."""
+
+    @property
     def metadata(self) -> Mapping[str, str]: ...
     @property
     def end_user(self) -> str | None: ...
@@ -95,7 +148,7 @@ class Incoming(Protocol):
         """For a target of the same dialect: the caller's own bytes, but for the model, the extensions taken out, the output
         limit where it is given (it replaces or adds the caller's), and, in a stream, the ask for usage."""
 
-    def canonical(self) -> ChatRequest:
+    def canonical(self) -> Canonical:
         """For a target of another dialect. Raises Fault UNSUPPORTED_PARAMETER for meaning it cannot carry, with the path."""
 
     def with_header_extensions(self, extensions: Extensions) -> Incoming:
@@ -119,7 +172,7 @@ class Codec(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    def encode(self, request: ChatRequest, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
+    def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         """A canonical request in this dialect. `output_tokens_max` is the model's or policy's limit, used where the dialect
         demands one and the caller gave none; `adaptive_thinking` tells whether the model decides itself how much to think.
         Raises Fault UNSUPPORTED_PARAMETER."""
@@ -132,15 +185,22 @@ class Codec(Protocol):
 
 
 class AnswerWriter(Protocol):
-    """Writes one answer in the caller's dialect."""
+    """Writes one answer in the caller's dialect. The content types are None where the provider's own is passed on."""
+
+    @property
+    def whole_type(self) -> str | None: ...
+    @property
+    def stream_type(self) -> str | None: ...
+    def comment(self, text: str) -> bytes:
+        """Bytes between two frames of a stream that its clients skip; b"" where the dialect has no such thing."""
 
     def write(self, events: Sequence[Event]) -> bytes:
         """Frames of a stream for these events (b"" where they need none yet). Not for `Finished`."""
 
-    def finish(self, finished: Event) -> bytes:
+    def finish(self, finished: Event, facts: AnswerFacts = NO_FACTS) -> bytes:
         """The closing frames of a stream, written after the cost is known and told."""
 
-    def whole(self, events: Sequence[Event]) -> bytes:
+    def whole(self, events: Sequence[Event], facts: AnswerFacts = NO_FACTS) -> bytes:
         """The body of an answer that is not streamed: the fold over all its events."""
 
 
@@ -149,8 +209,15 @@ class Ingress(Protocol):
 
     @property
     def dialect(self) -> Dialect: ...
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where its callers POST to. One part of a path may be `{model}`, which matches any text, slashes too."""
 
-    def read(self, body: bytes) -> Incoming:
+    @property
+    def takes(self) -> str:
+        """The content type of its requests: `application/json` or `multipart/form-data`."""
+
+    def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
         """Raises Fault INVALID_REQUEST with the path of the field at fault."""
 
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter: ...

@@ -55,24 +55,42 @@ class ThinkingAdded(msgspec.Struct, frozen=True, gc=False):
 
 
 class ThinkingSigned(msgspec.Struct, frozen=True, gc=False):
+    """By which the provider of dialect `by` will know its thinking again; the block ends with it. A block may be a signature
+    without text: it then belongs to the part that follows (a tool call) or, at the end, to the part before."""
+
     signature: str
     part: int = 0
     choice: int = 0
+    by: str = ""
 
 
 class ThinkingRedacted(msgspec.Struct, frozen=True, gc=False):
+    """Thinking that the provider of dialect `by` gave only encrypted."""
+
     data: str
     part: int = 0
     choice: int = 0
+    by: str = ""
+
+
+class Cited(msgspec.Struct, frozen=True, gc=False):
+    """What every dialect can say of a citation. `start` and `end` are characters within the text of its part."""
+
+    url: str | None = None
+    title: str | None = None
+    text: str | None = None
+    start: int | None = None
+    end: int | None = None
 
 
 class CitationAdded(msgspec.Struct, frozen=True):
-    """One citation of the text in `part`, as JSON of `dialect`."""
+    """One citation of the text in `part`, as JSON of `dialect`; `cited` is what of it others can say (None: nothing)."""
 
     dialect: str
     raw: msgspec.Raw
     part: int = 0
     choice: int = 0
+    cited: Cited | None = None
 
 
 class ToolCallStarted(msgspec.Struct, frozen=True, gc=False):
@@ -107,6 +125,33 @@ class OpaqueAdded(msgspec.Struct, frozen=True):
     raw: msgspec.Raw
     part: int = 0
     choice: int = 0
+
+
+class MediaAdded(msgspec.Struct, frozen=True, gc=False):
+    """An image, audio or file that the model made: base64 `data` with its media type, or a `url`. A stream may bring audio in
+    pieces of the same `part`. `transcript` is what audio says; `id` names it at the provider, which may forget it at `expires_s`."""
+
+    media_type: str
+    data: str = ""
+    url: str | None = None
+    transcript: str = ""
+    id: str | None = None
+    expires_s: int | None = None
+    part: int = 0
+    choice: int = 0
+
+
+class EmbeddingsMade(msgspec.Struct, frozen=True):
+    """The vectors of all inputs, in the order of the inputs."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str = ""
+
+
+class TokensCounted(msgspec.Struct, frozen=True, gc=False):
+    """The answer to the question how many tokens an input has."""
+
+    input_tokens: int
 
 
 class ChoiceEnded(msgspec.Struct, frozen=True, gc=False):
@@ -150,6 +195,9 @@ Event = (
     | ToolArgumentsAdded
     | LogprobsAdded
     | OpaqueAdded
+    | MediaAdded
+    | EmbeddingsMade
+    | TokensCounted
     | ChoiceEnded
     | UsageReported
     | Passed

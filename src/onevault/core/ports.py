@@ -12,7 +12,7 @@ from onevault.core.codec import Incoming
 from onevault.core.events import Event
 from onevault.core.identity import ApiKey, Limit, Organization, Principal, ScopeId, User, Window
 from onevault.core.money import Nanos
-from onevault.core.operations import Operation
+from onevault.core.operations import Capability, Dialect, Operation
 from onevault.core.prices import Price
 from onevault.core.records import Held, QuotaReset, Record, Settled
 
@@ -210,6 +210,10 @@ class Target(msgspec.Struct, frozen=True):
     """Whether `context_tokens_max` is a fact and not an assumption."""
     adaptive_thinking: bool = True
     """Whether the model decides itself how much to think, where its dialect can ask for that."""
+    dialects: tuple[Dialect, ...] = ()
+    """The only dialects that the model is served in, where its provider speaks more; empty: all of them."""
+    lacks: frozenset[Capability] = frozenset()
+    """What the model is known not to be able to."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -251,6 +255,10 @@ class AttemptAnswer(Protocol):
     @property
     def dropped(self) -> tuple[str, ...]:
         """Tuning hints that the target's dialect could not express."""
+
+    @property
+    def content_type(self) -> str:
+        """As the provider says it, for callers who get its bytes."""
 
     def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
         """Batches of events as the bytes come in, first ones first. Raises Fault when the answer breaks."""

@@ -22,7 +22,9 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     """Token counts of one call.
 
     `input_tokens` includes cached and audio tokens, `output_tokens` includes reasoning and audio tokens:
-    dialects that report them apart convert. Cache writes are those kept five minutes unless named otherwise.
+    dialects that report them apart convert; the same holds for image tokens. Cache writes are those kept five minutes unless
+    named otherwise. Beside tokens, what some providers charge by: characters spoken, milliseconds heard, images made, searches
+    done. `tier` is the service tier that the provider says it served at ("": its standard).
     """
 
     input_tokens: int = 0
@@ -33,6 +35,13 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    characters: int = 0
+    audio_ms: int = 0
+    images: int = 0
+    searches: int = 0
+    tier: str = ""
 
     @property
     def total_tokens(self) -> int:

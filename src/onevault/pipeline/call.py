@@ -73,7 +73,7 @@ class Call:
         try:
             sending = self.sender.send(dispatch)
             answer = await sending.__aenter__()
-            status, receipt.dropped = answer.status, answer.dropped
+            status, receipt.dropped, receipt.content_type = answer.status, answer.dropped, answer.content_type
         except Fault as fault:
             tab.refused()
             status, error = fault.provider_status, fault.kind.value

@@ -31,6 +31,7 @@ class Receipt:
     target: Target | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
+    content_type: str = ""
     waited_s: float = 0.0
     """How long the call waited for providers and between attempts."""
     held: bool = False
@@ -70,7 +71,7 @@ class Receipt:
             fault=fault,
             fault_message=message,
             request_type=incoming.operation.value,
-            dialect=incoming.dialect.value,
+            dialect=incoming.dialect,
             stream=incoming.stream,
             model_asked=incoming.model or "",
             provider=target.provider if target else "",

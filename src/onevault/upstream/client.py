@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import Protocol
+from urllib.parse import quote
 
 import msgspec
 
+from onevault.core.chat import ChatRequest
 from onevault.core.codec import Codec, Decoder, WireRequest
-from onevault.core.events import Event, Finished, Passed
+from onevault.core.events import Event, Finished, TokensCounted
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
 from onevault.core.ports import Dispatch
 from onevault.core.transport import HttpAnswer, HttpRequest, Origin, Phase, Transport, TransportError
-from onevault.dialects.anthropic_count_tokens import counted_locally
 
 ANSWER_BYTES_MAX = 64 << 20
 ERROR_BYTES_MAX = 64 << 10
@@ -22,9 +24,25 @@ ERROR_BYTES_MAX = 64 << 10
 Header = tuple[str, str]
 
 
+class Signer(Protocol):
+    """A credential that each request must be given anew: it signs the request, or has a lifetime."""
+
+    async def headers(self, method: str, origin: Origin, path: str, body: bytes) -> tuple[Header, ...]:
+        """What to add to this very request; `path` with its query, as it is sent. Raises Fault PROVIDER_ERROR or
+        PROVIDER_TIMEOUT when no credential is to be had."""
+
+    def without_secrets(self, text: str) -> str:
+        """A provider may quote what it was sent."""
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """How one configured provider is reached: where, with which credential, in which dialects, and which of the caller's
-    headers it wants. `path_prefix` is the base URL's path, up to and with the API's version, without a trailing slash."""
+    headers it wants.
+
+    `path_prefix` is the base URL's path, up to and with the API's version, without a trailing slash. `prefixes` says what
+    comes between it and a dialect's own path, where it is not nothing; a `{model}` in it is the target's model, quoted.
+    `query` (`api-version=…`) is added to every path.
+    """
 
     provider: str
     origin: Origin
@@ -32,6 +50,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     headers: tuple[Header, ...]
     dialects: Mapping[Operation, tuple[Dialect, ...]]
     passes_headers: frozenset[str]
+    prefixes: Mapping[Dialect, str] = {}
+    query: str = ""
+    signer: Signer | None = None
 
 
 class ProviderSender:
@@ -61,6 +82,7 @@ class Attempt:
         "_exchange",
         "_first",
         "_transport",
+        "content_type",
         "dropped",
         "status",
     )
@@ -84,6 +106,7 @@ class Attempt:
         self._first: Sequence[Event] = ()
         self.status = 0
         self.dropped: tuple[str, ...] = ()
+        self.content_type = ""
 
     async def __aenter__(self) -> Attempt:
         dispatch = self._dispatch
@@ -94,10 +117,14 @@ class Attempt:
             raise Fault(FaultKind.PROVIDER_ERROR, f"The provider {dispatch.target.provider} is no longer configured.")
         if not endpoint.dialects[dispatch.incoming.operation]:
             self.status = 200
-            self._first = (Passed(counted_locally(dispatch.incoming)), Finished())
+            self._first = (TokensCounted(dispatch.incoming.size.tokens_estimated), Finished())
             return self
         wire = self._encode(endpoint)
-        self._exchange = self._transport.exchange(_http_request(endpoint, wire, dispatch))
+        request = _http_request(endpoint, wire, self._codec.dialect, dispatch)
+        if endpoint.signer is not None:
+            signed = await endpoint.signer.headers(request.method, request.origin, request.path, request.body)
+            request = msgspec.structs.replace(request, headers=request.headers + signed)
+        self._exchange = self._transport.exchange(request)
         try:
             self._answer = await self._exchange.__aenter__()
         except TransportError as error:
@@ -133,27 +160,32 @@ class Attempt:
             yield events
 
     def _encode(self, endpoint: Endpoint) -> WireRequest:
-        """In the caller's own dialect where the provider speaks it, else in the provider's first."""
+        """In the caller's own dialect where the provider speaks it for this model, else in the first."""
         dispatch, incoming = self._dispatch, self._dispatch.incoming
-        dialects = endpoint.dialects[incoming.operation]
+        target = dispatch.target
+        dialects = target.dialects or endpoint.dialects[incoming.operation]
         passing = incoming if incoming.dialect in dialects else None
         self._codec = self._codecs[incoming.dialect if passing is not None else dialects[0]]
         self._decoder = self._codec.decoder(stream=incoming.stream, passing=passing)
-        target = dispatch.target
         if passing is not None:
             return passing.rewritten(target.model, output_tokens_max=dispatch.output_tokens_max)
         request = msgspec.structs.replace(incoming.canonical(), model=target.model)
         limit = dispatch.output_tokens_max
-        if limit is not None:
+        if limit is not None and isinstance(request, ChatRequest):
             request = msgspec.structs.replace(request, output_tokens_max=limit)
-        return self._codec.encode(
+        wire = self._codec.encode(
             request, output_tokens_max=target.output_tokens_max, adaptive_thinking=target.adaptive_thinking
         )
+        self.dropped = wire.dropped
+        if wire.dropped and incoming.extensions.strict:
+            raise _not_strictly(wire.dropped, target.provider)
+        return wire
 
     async def _begin(self) -> None:
         """Reads until the answer has begun: an error, the whole body, or a stream's first events."""
         answer, stream = self._answer, self._dispatch.incoming.stream
         self.status = answer.status
+        self.content_type = answer.headers.get("content-type", "")
         try:
             if not 200 <= answer.status < 300:
                 raise self._codec.fault(answer.status, answer.headers, await answer.read(ERROR_BYTES_MAX))
@@ -170,17 +202,38 @@ class Attempt:
             raise _broken(error, self._dispatch) from None
 
 
-def _http_request(endpoint: Endpoint, wire: WireRequest, dispatch: Dispatch) -> HttpRequest:
+def _not_strictly(dropped: tuple[str, ...], provider: str) -> Fault:
+    return Fault(
+        FaultKind.UNSUPPORTED_PARAMETER,
+        f"The provider {provider} cannot be told {', '.join(dropped)}, and x-gateway-strict allows nothing to be dropped.",
+        param=dropped[0],
+    )
+
+
+def _path(endpoint: Endpoint, wire: WireRequest, dialect: Dialect, model: str) -> str:
+    path = wire.path
+    if endpoint.prefixes:
+        between = endpoint.prefixes.get(dialect, "")
+        path = (between.replace("{model}", quote(model, safe="")) if "{" in between else between) + path
+    if endpoint.query:
+        path += ("&" if "?" in path else "?") + endpoint.query
+    return endpoint.path_prefix + path
+
+
+def _http_request(endpoint: Endpoint, wire: WireRequest, dialect: Dialect, dispatch: Dispatch) -> HttpRequest:
     headers = endpoint.headers
+    if wire.content_type != "application/json":
+        headers = tuple(header for header in headers if header[0] != "content-type")
+        headers += (("content-type", wire.content_type),)
     if wire.headers:
         headers += wire.headers
     if dispatch.headers:
         headers += tuple(header for header in dispatch.headers if header[0] in endpoint.passes_headers)
     timeouts = dispatch.target.timeouts
     return HttpRequest(
-        "POST",
+        wire.method,
         endpoint.origin,
-        endpoint.path_prefix + wire.path,
+        _path(endpoint, wire, dialect, dispatch.target.model),
         headers,
         wire.body,
         connect_s=timeouts.connect_s,
@@ -196,10 +249,10 @@ def _without_credential(text: str, endpoint: Endpoint) -> str:
     for name, value in endpoint.headers:
         if name in _CREDENTIALS:
             text = text.replace(value.removeprefix("Bearer "), "[redacted]")
-    return text
+    return endpoint.signer.without_secrets(text) if endpoint.signer is not None else text
 
 
-_CREDENTIALS = ("authorization", "x-api-key")
+_CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "cf-aig-authorization")
 _DURING = {
     Phase.CONNECT: "could not be connected to",
     Phase.SEND: "did not take the request",

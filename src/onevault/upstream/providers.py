@@ -11,18 +11,20 @@ import msgspec
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.operations import Dialect, Operation
 from onevault.core.prices import Price, Rates
+from onevault.dialects.anthropic.names import ANTHROPIC_COUNT_TOKENS, ANTHROPIC_MESSAGES
+from onevault.dialects.openai.names import OPENAI_CHAT, OPENAI_EMBEDDINGS
 
 Credential = Literal["bearer", "x_api_key"]
 
 _OPENAI: Final = MappingProxyType(
     {
-        Operation.CHAT: (Dialect.OPENAI_CHAT,),
-        Operation.EMBEDDINGS: (Dialect.OPENAI_EMBEDDINGS,),
+        Operation.CHAT: (OPENAI_CHAT,),
+        Operation.EMBEDDINGS: (OPENAI_EMBEDDINGS,),
         Operation.COUNT_TOKENS: (),
     }
 )
 _ANTHROPIC: Final = MappingProxyType(
-    {Operation.CHAT: (Dialect.ANTHROPIC_MESSAGES,), Operation.COUNT_TOKENS: (Dialect.ANTHROPIC_COUNT_TOKENS,)}
+    {Operation.CHAT: (ANTHROPIC_MESSAGES,), Operation.COUNT_TOKENS: (ANTHROPIC_COUNT_TOKENS,)}
 )
 
 

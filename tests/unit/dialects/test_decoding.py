@@ -19,7 +19,7 @@ from onevault.core.operations import Dialect
 from onevault.core.usage import Usage
 from onevault.dialects.registry import CODECS, INGRESS
 
-CHAT, MESSAGES, EMBEDDINGS = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_EMBEDDINGS
+CHAT, MESSAGES, EMBEDDINGS = "openai-chat", "anthropic-messages", "openai-embeddings"
 GOLDEN = Path(__file__).parents[2] / "golden"
 CALLS: dict[Dialect, Incoming] = {
     CHAT: INGRESS[CHAT].read(
@@ -27,9 +27,7 @@ CALLS: dict[Dialect, Incoming] = {
     ),
     MESSAGES: INGRESS[MESSAGES].read(b'{"max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}'),
     EMBEDDINGS: INGRESS[EMBEDDINGS].read(b'{"input":"x"}'),
-    Dialect.ANTHROPIC_COUNT_TOKENS: INGRESS[Dialect.ANTHROPIC_COUNT_TOKENS].read(
-        b'{"messages":[{"role":"user","content":"x"}]}'
-    ),
+    "anthropic-count-tokens": INGRESS["anthropic-count-tokens"].read(b'{"messages":[{"role":"user","content":"x"}]}'),
 }
 
 
@@ -206,7 +204,7 @@ def test_an_error_inside_a_stream_is_the_fault_that_it_means(
         (MESSAGES, b"<html>"),
         (EMBEDDINGS, b'{"object":"list"}'),
         (EMBEDDINGS, b'{"error":{"message":"x"}}'),
-        (Dialect.ANTHROPIC_COUNT_TOKENS, b"{}"),
+        ("anthropic-count-tokens", b"{}"),
     ],
 )
 def test_a_whole_answer_that_is_none_is_a_fault(dialect: Dialect, body: bytes, passing: bool) -> None:
@@ -216,7 +214,7 @@ def test_a_whole_answer_that_is_none_is_a_fault(dialect: Dialect, body: bytes, p
 
 
 def test_counting_costs_nothing() -> None:
-    events = decoded(Dialect.ANTHROPIC_COUNT_TOKENS, [b'{"input_tokens":', b"12}"], stream=False, passing=True)
+    events = decoded("anthropic-count-tokens", [b'{"input_tokens":', b"12}"], stream=False, passing=True)
     assert events == [Passed(b'{"input_tokens":12}'), UsageReported(Usage()), Finished()]
 
 

@@ -13,7 +13,7 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect
 from onevault.dialects.registry import CODECS, INGRESS
 
-CHAT, MESSAGES = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
+CHAT, MESSAGES = "openai-chat", "anthropic-messages"
 
 
 def openai(**error: Any) -> bytes:

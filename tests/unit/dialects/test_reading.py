@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from onevault.core.codec import Budget, Extensions, Routing
+from onevault.core.events import TokensCounted
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
-from onevault.dialects.anthropic_count_tokens import counted_locally
-from onevault.dialects.input_size import DOCUMENT_TOKENS_MAX, IMAGE_TOKENS_MAX
 from onevault.dialects.registry import CODECS, INGRESS
+from onevault.dialects.wire.input_size import DOCUMENT_TOKENS_MAX, IMAGE_TOKENS_MAX
 from onevault.policy.tokens import output_tokens_estimated
 
-CHAT, EMBEDDINGS = Dialect.OPENAI_CHAT, Dialect.OPENAI_EMBEDDINGS
-MESSAGES, COUNT = Dialect.ANTHROPIC_MESSAGES, Dialect.ANTHROPIC_COUNT_TOKENS
+CHAT, EMBEDDINGS = "openai-chat", "openai-embeddings"
+MESSAGES, COUNT = "anthropic-messages", "anthropic-count-tokens"
 HI = [{"role": "user", "content": "Hi"}]
 
 
@@ -194,7 +194,8 @@ def test_what_the_pipeline_asks_of_the_others() -> None:
     assert (incoming.operation, incoming.output_tokens_asked, incoming.end_user) == (Operation.CHAT, 9, "u")
     counting = INGRESS[COUNT].read(chat())
     assert (counting.operation, counting.stream, counting.output_tokens_asked) == (Operation.COUNT_TOKENS, False, None)
-    assert json.loads(counted_locally(counting)) == {"input_tokens": counting.size.tokens_estimated}
+    written = INGRESS[COUNT].writer(counting, request_id="r", created_s=1).whole([TokensCounted(12)])
+    assert json.loads(written) == {"input_tokens": 12}
     embedding = INGRESS[EMBEDDINGS].read(b'{"model":"m","input":[[1,2],[3]],"user":"u"}')
     assert (embedding.operation, embedding.size.tokens_at_most, embedding.end_user) == (Operation.EMBEDDINGS, 3, "u")
     with pytest.raises(Fault) as fault:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.dialects import sse
-from onevault.dialects.sse import FrameCutter, frame_data, frame_event
+from onevault.dialects.wire import sse
+from onevault.dialects.wire.sse import FrameCutter, frame_data, frame_event
 
 
 @pytest.mark.parametrize(

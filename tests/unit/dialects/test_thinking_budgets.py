@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from onevault.dialects.registry import CODECS, INGRESS, Dialect
+from onevault.dialects.registry import CODECS, INGRESS
 
 
 def _encoded(effort: str, max_tokens: int, *, adaptive: bool) -> tuple[dict, tuple[str, ...]]:
@@ -15,8 +15,8 @@ def _encoded(effort: str, max_tokens: int, *, adaptive: bool) -> tuple[dict, tup
         "reasoning_effort": effort,
         "messages": [{"role": "user", "content": "Hi"}],
     }
-    request = INGRESS[Dialect.OPENAI_CHAT].read(msgspec.json.encode(asked)).canonical()
-    wire = CODECS[Dialect.ANTHROPIC_MESSAGES].encode(request, output_tokens_max=64_000, adaptive_thinking=adaptive)
+    request = INGRESS["openai-chat"].read(msgspec.json.encode(asked)).canonical()
+    wire = CODECS["anthropic-messages"].encode(request, output_tokens_max=64_000, adaptive_thinking=adaptive)
     return msgspec.json.decode(wire.body), wire.dropped
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from onevault.core.events import Event
-from onevault.dialects.provider_faults import cut_short
-from onevault.dialects.sse import FrameCutter
+from onevault.dialects.wire.provider_faults import cut_short
+from onevault.dialects.wire.sse import FrameCutter
 
 
 class WholeDecoder:

@@ -24,10 +24,7 @@ from onevault.core.chat import (
     ToolChoice,
     ToolResult,
 )
-from onevault.dialects.data_url import split_data_url
-from onevault.dialects.extensions import EXTENSION_NAMES
-from onevault.dialects.json_body import fields_of, present, unsupported
-from onevault.dialects.openai_chat_body import (
+from onevault.dialects.openai.chat_body import (
     CacheBreakpoint,
     CacheControl,
     ChatBody,
@@ -39,6 +36,9 @@ from onevault.dialects.openai_chat_body import (
     ThinkingBlockIn,
     ToolIn,
 )
+from onevault.dialects.wire.data_url import split_data_url
+from onevault.dialects.wire.extensions import EXTENSION_NAMES
+from onevault.dialects.wire.json_body import fields_of, present, unsupported
 
 _CARRIED = frozenset(ChatBody.__struct_fields__) | frozenset(EXTENSION_NAMES) | {"logit_bias", "modalities"}
 _MEANINGFUL = frozenset({"audio", "functions", "function_call", "web_search_options", "moderation", "plugins"})

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Raw
 
 from onevault.core.events import CitationAdded
-from onevault.core.operations import Dialect
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
+from onevault.dialects.openai.names import OPENAI_CHAT
 
 
 class UrlCitation(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ _WEB_LOCATION = msgspec.json.Decoder(WebLocation)
 
 def annotation_of(event: CitationAdded, *, began: int, ended: int) -> Annotation | Raw | None:
     """A citation as OpenAI writes it, spanning the characters `began` to `ended` of the answer; None if it names no page."""
-    if event.dialect == Dialect.OPENAI_CHAT:
+    if event.dialect == OPENAI_CHAT:
         return event.raw
     try:
         location = _WEB_LOCATION.decode(event.raw)
@@ -51,7 +52,7 @@ def location_of(event: CitationAdded, *, text: str) -> dict[str, object] | Raw |
 
     `encrypted_index` is empty: only Anthropic's own search gives one, and it takes none other back.
     """
-    if event.dialect == Dialect.ANTHROPIC_MESSAGES:
+    if event.dialect == ANTHROPIC_MESSAGES:
         return event.raw
     try:
         cited = _ANNOTATION.decode(event.raw).url_citation

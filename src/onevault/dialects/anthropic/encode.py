@@ -14,9 +14,9 @@ import msgspec
 
 from onevault.core.chat import ChatRequest, Opaque, Tool
 from onevault.core.codec import WireRequest
-from onevault.dialects.anthropic_conversation import cache_control, conversation_of
-from onevault.dialects.anthropic_request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
-from onevault.dialects.json_body import unsupported
+from onevault.dialects.anthropic.conversation import cache_control, conversation_of
+from onevault.dialects.anthropic.request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
+from onevault.dialects.wire.json_body import unsupported
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
 _EFFORTS = {"minimal": "low"}

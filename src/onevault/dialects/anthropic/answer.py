@@ -26,14 +26,14 @@ from onevault.core.events import (
     ToolCallStarted,
     UsageReported,
 )
-from onevault.core.operations import Dialect
-from onevault.dialects.anthropic_faults import fault_in_stream
-from onevault.dialects.anthropic_passing import STOP_REASONS
-from onevault.dialects.anthropic_usage import AnthropicUsage, updated, usage_of
-from onevault.dialects.decoders import StreamDecoder, WholeDecoder
-from onevault.dialects.json_body import ABSENT, present
-from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import frame_data
+from onevault.dialects.anthropic.faults import fault_in_stream
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
+from onevault.dialects.anthropic.passing import STOP_REASONS
+from onevault.dialects.anthropic.usage import AnthropicUsage, updated, usage_of
+from onevault.dialects.wire.decoders import StreamDecoder, WholeDecoder
+from onevault.dialects.wire.json_body import ABSENT, present
+from onevault.dialects.wire.provider_faults import cut_short, malformed
+from onevault.dialects.wire.sse import frame_data
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -127,7 +127,7 @@ class BlockReader:
         if kind == "text":
             if block.text:
                 events.append(TextAdded(block.text, index))
-            events += [CitationAdded(Dialect.ANTHROPIC_MESSAGES, cited, index) for cited in block.citations or ()]
+            events += [CitationAdded(ANTHROPIC_MESSAGES, cited, index) for cited in block.citations or ()]
         elif kind == "thinking":
             if block.thinking:
                 events.append(ThinkingAdded(block.thinking, index))
@@ -167,7 +167,7 @@ class BlockReader:
                 events.append(ThinkingSigned(delta.signature, index))
         elif kind == "citations_delta":
             if present(delta.citation) is not None:
-                events.append(CitationAdded(Dialect.ANTHROPIC_MESSAGES, delta.citation, index))
+                events.append(CitationAdded(ANTHROPIC_MESSAGES, delta.citation, index))
         elif index not in self._opaque:
             raise malformed("a kind of content that is not known")
 
@@ -183,7 +183,7 @@ class BlockReader:
             fields: dict[str, Any] = _FIELDS(raw)
             fields["input"] = Raw(msgspec.json.encode(msgspec.json.decode(opaque.input)))
             raw = Raw(msgspec.json.encode(fields))
-        events.append(OpaqueAdded(Dialect.ANTHROPIC_MESSAGES, opaque.kind, raw, index))
+        events.append(OpaqueAdded(ANTHROPIC_MESSAGES, opaque.kind, raw, index))
 
     def report(self, usage: AnthropicUsage, events: list[Event]) -> None:
         self._usage = updated(self._usage, usage)

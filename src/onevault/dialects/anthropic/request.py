@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Raw
 
 from onevault.core.chat import ChatRequest
-from onevault.core.codec import Extensions, InputSize, WireRequest
-from onevault.core.operations import Dialect, Operation
-from onevault.dialects.anthropic_body import (
+from onevault.core.codec import NO_NEEDS, Extensions, InputSize, WireRequest
+from onevault.core.operations import Capability, Dialect, Operation
+from onevault.dialects.anthropic.body import (
     CountTokensBody,
     InnerBlock,
     MessagesBody,
@@ -18,10 +18,11 @@ from onevault.dialects.anthropic_body import (
     check_blocks,
     check_rest,
 )
-from onevault.dialects.anthropic_canonical import canonical_of
-from onevault.dialects.extensions import EXTENSION_NAMES, extensions_of, merged
-from onevault.dialects.input_size import MediaSize, mixed_size
-from onevault.dialects.json_body import decoded, fields_of, invalid
+from onevault.dialects.anthropic.canonical import canonical_of
+from onevault.dialects.anthropic.names import ANTHROPIC_COUNT_TOKENS, ANTHROPIC_MESSAGES
+from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
+from onevault.dialects.wire.input_size import MediaSize, mixed_size
+from onevault.dialects.wire.json_body import decoded, fields_of, invalid
 
 MESSAGES_PATH = "/messages"
 COUNT_TOKENS_PATH = "/messages/count_tokens"
@@ -55,6 +56,8 @@ class AnthropicIncoming(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation
     choices: int = 1
     metadata: Mapping[str, str] = _NO_METADATA
+    needs: frozenset[Capability] = NO_NEEDS
+    service_tier: str | None = None
 
     def rewritten(self, model: str, *, output_tokens_max: int | None) -> WireRequest:
         """`output_tokens_max` becomes `max_tokens`, but for count_tokens, which has no output."""
@@ -86,7 +89,7 @@ def read_messages(body: bytes) -> AnthropicIncoming:
         size=_size(parsed, body),
         extensions=extensions_of(parsed),
         end_user=None if parsed.metadata is None else parsed.metadata.user_id,
-        dialect=Dialect.ANTHROPIC_MESSAGES,
+        dialect=ANTHROPIC_MESSAGES,
         operation=Operation.CHAT,
     )
 
@@ -104,7 +107,7 @@ def read_count_tokens(body: bytes) -> AnthropicIncoming:
         size=_size(parsed, body),
         extensions=extensions_of(parsed),
         end_user=None if parsed.metadata is None else parsed.metadata.user_id,
-        dialect=Dialect.ANTHROPIC_COUNT_TOKENS,
+        dialect=ANTHROPIC_COUNT_TOKENS,
         operation=Operation.COUNT_TOKENS,
     )
 

@@ -30,7 +30,7 @@ from onevault.core.chat import (
     ToolCall,
     ToolResult,
 )
-from onevault.dialects.json_body import invalid, unsupported
+from onevault.dialects.wire.json_body import invalid, unsupported
 
 _Json = dict[str, Any]
 

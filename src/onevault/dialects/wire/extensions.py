@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from onevault.core.codec import Budget, Extensions, Routing
-from onevault.dialects.json_body import invalid, unsupported
+from onevault.dialects.wire.json_body import invalid, unsupported
 
 EXTENSION_NAMES = ("routing", "cache", "safety", "budget")
 
@@ -100,6 +100,7 @@ def merged(body: Extensions, headers: Extensions) -> Extensions:
                 max_cost_per_day=_first(budget.max_cost_per_day, allowed.max_cost_per_day),
             ),
             metadata=headers.metadata,
+            strict=headers.strict,
         )
     )
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from onevault.dialects.extensions import ExtendedBody
-from onevault.dialects.json_body import ABSENT, invalid
+from onevault.dialects.wire.extensions import ExtendedBody
+from onevault.dialects.wire.json_body import ABSENT, invalid
 
 Count = Annotated[int, Meta(ge=1, le=2**31)]
 Share = Annotated[float, Meta(ge=0)]

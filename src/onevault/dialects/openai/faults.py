@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.dialects.provider_faults import broken_off, kind_of_status, provider_fault
+from onevault.dialects.wire.provider_faults import broken_off, kind_of_status, provider_fault
 
 _JSON = msgspec.json.Decoder()
 

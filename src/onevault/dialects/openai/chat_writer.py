@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from onevault.core.codec import NO_FACTS, AnswerFacts
 from onevault.core.events import (
     AnswerStarted,
     ChoiceEnded,
     CitationAdded,
+    EmbeddingsMade,
     Event,
     Finished,
     LogprobsAdded,
@@ -27,13 +29,15 @@ from onevault.core.events import (
     ThinkingAdded,
     ThinkingRedacted,
     ThinkingSigned,
+    TokensCounted,
     ToolArgumentsAdded,
     ToolCallStarted,
     UsageReported,
 )
 from onevault.core.usage import NO_USAGE, Usage
-from onevault.dialects.openai_citations import Annotation, annotation_of
-from onevault.dialects.openai_usage import usage_written
+from onevault.dialects.openai.citations import Annotation, annotation_of
+from onevault.dialects.openai.usage import usage_written
+from onevault.dialects.wire.framing import JsonAndEventStream
 
 _encode = msgspec.json.encode
 
@@ -81,7 +85,7 @@ class _ChoiceText:
         return written
 
 
-class OpenAIChatWriter:
+class OpenAIChatWriter(JsonAndEventStream):
     """One answer for a caller of the OpenAI chat dialect. `created_s` in seconds since the epoch."""
 
     def __init__(self, *, request_id: str, created_s: int, usage_asked: bool) -> None:
@@ -106,7 +110,7 @@ class OpenAIChatWriter:
                 self._write(event, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def finish(self, finished: Event) -> bytes:
+    def finish(self, finished: Event, facts: AnswerFacts = NO_FACTS) -> bytes:
         if isinstance(finished, Finished) and not self._head:
             return finished.raw
         if not self._usage_asked:
@@ -145,7 +149,8 @@ class OpenAIChatWriter:
             self._write_rare(event, out)
 
     def _write_rare(self, event: Event, out: list[bytes]) -> None:
-        assert not isinstance(event, AnswerStarted | UsageReported | Passed | Finished)  # noqa: S101 - narrows for mypy
+        if isinstance(event, AnswerStarted | UsageReported | Passed | Finished | EmbeddingsMade | TokensCounted):
+            return
         text = self._begun(event.choice, out)
         delta: dict[str, Any]
         if isinstance(event, ToolCallStarted):
@@ -203,7 +208,7 @@ class OpenAIChatWriter:
 
     # ---- a whole answer
 
-    def whole(self, events: Sequence[Event]) -> bytes:
+    def whole(self, events: Sequence[Event], facts: AnswerFacts = NO_FACTS) -> bytes:
         """The last usage counts. Fields that the answer has no content for are null, as OpenAI writes them."""
         answer: dict[str, Any] = {}
         choices: dict[int, dict[str, Any]] = {}
@@ -219,7 +224,7 @@ class OpenAIChatWriter:
                     answer["service_tier"] = tier
             elif isinstance(event, UsageReported):
                 usage = event.usage
-            elif not isinstance(event, Finished):
+            elif not isinstance(event, Finished | EmbeddingsMade | TokensCounted):
                 choice = choices.get(event.choice)
                 if choice is None:
                     message = {"role": "assistant", "content": None, "refusal": None}

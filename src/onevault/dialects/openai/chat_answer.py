@@ -27,14 +27,14 @@ from onevault.core.events import (
     ToolCallStarted,
     UsageReported,
 )
-from onevault.core.operations import Dialect
-from onevault.dialects.decoders import StreamDecoder, WholeDecoder
-from onevault.dialects.json_body import ABSENT, present
-from onevault.dialects.openai_chat_passing import DONE, STOP_REASONS
-from onevault.dialects.openai_faults import fault_in_stream
-from onevault.dialects.openai_usage import GroqExtra, OpenAIUsage, usage_of
-from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import frame_data
+from onevault.dialects.openai.chat_passing import DONE, STOP_REASONS
+from onevault.dialects.openai.faults import fault_in_stream
+from onevault.dialects.openai.names import OPENAI_CHAT
+from onevault.dialects.openai.usage import GroqExtra, OpenAIUsage, usage_of
+from onevault.dialects.wire.decoders import StreamDecoder, WholeDecoder
+from onevault.dialects.wire.json_body import ABSENT, present
+from onevault.dialects.wire.provider_faults import cut_short, malformed
+from onevault.dialects.wire.sse import frame_data
 
 
 class FunctionDelta(msgspec.Struct, frozen=True, gc=False):
@@ -213,7 +213,7 @@ class AnswerReader:
             events.append(RefusalAdded(delta.refusal, state.part_of("refusal"), state.index))
         if delta.annotations:
             part = state.part_of("text")
-            events += [CitationAdded(Dialect.OPENAI_CHAT, raw, part, state.index) for raw in delta.annotations]
+            events += [CitationAdded(OPENAI_CHAT, raw, part, state.index) for raw in delta.annotations]
         for call in delta.tool_calls or ():
             self._read_call(call, state, events)
         if delta.function_call is not None or delta.audio is not None:

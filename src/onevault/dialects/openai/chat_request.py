@@ -8,13 +8,14 @@ import msgspec
 from msgspec import Raw
 
 from onevault.core.chat import ChatRequest
-from onevault.core.codec import Extensions, InputSize, WireRequest
-from onevault.core.operations import Dialect, Operation
-from onevault.dialects.extensions import EXTENSION_NAMES, extensions_of, merged
-from onevault.dialects.input_size import MediaSize, mixed_size, text_size
-from onevault.dialects.json_body import decoded, fields_of, invalid
-from onevault.dialects.openai_chat_body import ChatBody, check_metadata, check_parts, check_tools
-from onevault.dialects.openai_chat_canonical import canonical_of
+from onevault.core.codec import NO_NEEDS, Extensions, InputSize, WireRequest
+from onevault.core.operations import Capability, Dialect, Operation
+from onevault.dialects.openai.chat_body import ChatBody, check_metadata, check_parts, check_tools
+from onevault.dialects.openai.chat_canonical import canonical_of
+from onevault.dialects.openai.names import OPENAI_CHAT
+from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
+from onevault.dialects.wire.input_size import MediaSize, mixed_size, text_size
+from onevault.dialects.wire.json_body import decoded, fields_of, invalid
 
 CHAT_PATH = "/chat/completions"
 
@@ -41,7 +42,9 @@ class OpenAIChatIncoming(msgspec.Struct, frozen=True, kw_only=True):
     extensions: Extensions
     metadata: Mapping[str, str]
     end_user: str | None
-    dialect: Dialect = Dialect.OPENAI_CHAT
+    needs: frozenset[Capability] = NO_NEEDS
+    service_tier: str | None = None
+    dialect: Dialect = OPENAI_CHAT
     operation: Operation = Operation.CHAT
 
     @property

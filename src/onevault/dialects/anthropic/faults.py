@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.dialects.provider_faults import broken_off, kind_of_status, provider_fault
+from onevault.dialects.wire.provider_faults import broken_off, kind_of_status, provider_fault
 
 
 class ErrorIn(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from onevault.core.codec import NO_FACTS, AnswerFacts
 from onevault.core.events import (
     AnswerStarted,
     ChoiceEnded,
@@ -31,8 +32,9 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.usage import NO_USAGE, Usage
-from onevault.dialects.anthropic_usage import usage_written
-from onevault.dialects.openai_citations import location_of
+from onevault.dialects.anthropic.usage import usage_written
+from onevault.dialects.openai.citations import location_of
+from onevault.dialects.wire.framing import JsonAndEventStream
 
 _encode = msgspec.json.encode
 
@@ -50,7 +52,7 @@ _SERVICE_TIERS = {"default": "standard", "standard": "standard", "priority": "pr
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 
-class AnthropicWriter:
+class AnthropicWriter(JsonAndEventStream):
     """One answer for a caller of the Anthropic dialect."""
 
     def __init__(self, *, request_id: str) -> None:
@@ -80,7 +82,7 @@ class AnthropicWriter:
                 self._write(event, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def finish(self, finished: Event) -> bytes:
+    def finish(self, finished: Event, facts: AnswerFacts = NO_FACTS) -> bytes:
         if isinstance(finished, Finished) and not self._started:
             return finished.raw
         out: list[bytes] = []
@@ -206,7 +208,7 @@ class AnthropicWriter:
 
     # ---- a whole answer
 
-    def whole(self, events: Sequence[Event]) -> bytes:
+    def whole(self, events: Sequence[Event], facts: AnswerFacts = NO_FACTS) -> bytes:
         """The last usage counts. Arguments that are no JSON object (after a length stop) come as `{"partial_json": text}`."""
         blocks: dict[tuple[str, int], dict[str, Any]] = {}
         raws: list[dict[str, Any] | Raw] = []

@@ -33,9 +33,9 @@ from onevault.core.chat import (
     ToolResult,
 )
 from onevault.core.codec import WireRequest
-from onevault.dialects.data_url import data_url
-from onevault.dialects.json_body import invalid, unsupported
-from onevault.dialects.openai_chat_request import CHAT_PATH
+from onevault.dialects.openai.chat_request import CHAT_PATH
+from onevault.dialects.wire.data_url import data_url
+from onevault.dialects.wire.json_body import invalid, unsupported
 
 _STOP_SEQUENCES_MAX = 4
 _EFFORT_BY_BUDGET = ((4_096, "low"), (16_384, "medium"))

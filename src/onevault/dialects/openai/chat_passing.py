@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from onevault.core.events import ChoiceEnded, Event, Finished, Passed, StopReason, UsageReported
-from onevault.dialects.decoders import StreamDecoder, WholeDecoder
-from onevault.dialects.openai_faults import fault_in_stream
-from onevault.dialects.openai_usage import GroqExtra, OpenAIUsage, usage_of
-from onevault.dialects.provider_faults import cut_short, malformed
-from onevault.dialects.sse import frame_data
+from onevault.dialects.openai.faults import fault_in_stream
+from onevault.dialects.openai.usage import GroqExtra, OpenAIUsage, usage_of
+from onevault.dialects.wire.decoders import StreamDecoder, WholeDecoder
+from onevault.dialects.wire.provider_faults import cut_short, malformed
+from onevault.dialects.wire.sse import frame_data
 
 DONE = b"[DONE]"
 

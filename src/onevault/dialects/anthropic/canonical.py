@@ -23,7 +23,7 @@ from onevault.core.chat import (
     ToolChoice,
     ToolResult,
 )
-from onevault.dialects.anthropic_body import (
+from onevault.dialects.anthropic.body import (
     Block,
     CacheControl,
     CitationsConfig,
@@ -37,8 +37,8 @@ from onevault.dialects.anthropic_body import (
     ToolChoiceIn,
     ToolIn,
 )
-from onevault.dialects.extensions import EXTENSION_NAMES
-from onevault.dialects.json_body import decoded, fields_of, invalid, present, unsupported
+from onevault.dialects.wire.extensions import EXTENSION_NAMES
+from onevault.dialects.wire.json_body import decoded, fields_of, invalid, present, unsupported
 
 _CARRIED = frozenset(MessagesBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
 _MEANINGFUL = frozenset({"container", "mcp_servers", "context_management"})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from onevault.core.events import ChoiceEnded, Event, Finished, Passed, StopReason, UsageReported
+from onevault.core.events import ChoiceEnded, Event, Finished, Passed, StopReason, TokensCounted, UsageReported
 from onevault.core.usage import NO_USAGE
-from onevault.dialects.anthropic_faults import fault_in_stream
-from onevault.dialects.anthropic_usage import AnthropicUsage, updated, usage_of
-from onevault.dialects.decoders import StreamDecoder, WholeDecoder
-from onevault.dialects.json_body import ABSENT
-from onevault.dialects.provider_faults import malformed
-from onevault.dialects.sse import frame_data
+from onevault.dialects.anthropic.faults import fault_in_stream
+from onevault.dialects.anthropic.usage import AnthropicUsage, updated, usage_of
+from onevault.dialects.wire.decoders import StreamDecoder, WholeDecoder
+from onevault.dialects.wire.json_body import ABSENT
+from onevault.dialects.wire.provider_faults import malformed
+from onevault.dialects.wire.sse import frame_data
 
 STOP_REASONS = {
     "end_turn": StopReason.END,
@@ -155,12 +155,26 @@ class PassingCount(WholeDecoder):
     __slots__ = ()
 
     def decoded(self, body: bytes) -> list[Event]:
-        try:
-            counted = _COUNTED(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise malformed("an answer that is not in its dialect", body) from None
-        if counted.type == "error":
-            raise fault_in_stream(body)
-        if counted.input_tokens is None:
-            raise malformed("an answer without a count", body)
+        _count(body)
         return [Passed(body), UsageReported(NO_USAGE), Finished()]
+
+
+class CanonicalCount(WholeDecoder):
+    """The answer of count_tokens for callers of another dialect."""
+
+    __slots__ = ()
+
+    def decoded(self, body: bytes) -> list[Event]:
+        return [TokensCounted(_count(body)), UsageReported(NO_USAGE), Finished()]
+
+
+def _count(body: bytes) -> int:
+    try:
+        counted = _COUNTED(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise malformed("an answer that is not in its dialect", body) from None
+    if counted.type == "error":
+        raise fault_in_stream(body)
+    if counted.input_tokens is None:
+        raise malformed("an answer without a count", body)
+    return counted.input_tokens

@@ -9,16 +9,17 @@ import msgspec
 from msgspec import Meta, Raw
 
 from onevault.core.chat import ChatRequest
-from onevault.core.codec import Extensions, InputSize, WireRequest
+from onevault.core.codec import NO_NEEDS, Extensions, InputSize, WireRequest
 from onevault.core.events import Event, Finished, Passed, UsageReported
-from onevault.core.operations import Dialect, Operation
-from onevault.dialects.decoders import WholeDecoder
-from onevault.dialects.extensions import EXTENSION_NAMES, ExtendedBody, extensions_of, merged
-from onevault.dialects.input_size import text_size
-from onevault.dialects.json_body import ABSENT, decoded, fields_of, invalid, unsupported
-from onevault.dialects.openai_faults import fault_in_stream
-from onevault.dialects.openai_usage import OpenAIUsage, usage_of
-from onevault.dialects.provider_faults import malformed
+from onevault.core.operations import Capability, Dialect, Operation
+from onevault.dialects.openai.faults import fault_in_stream
+from onevault.dialects.openai.names import OPENAI_EMBEDDINGS
+from onevault.dialects.openai.usage import OpenAIUsage, usage_of
+from onevault.dialects.wire.decoders import WholeDecoder
+from onevault.dialects.wire.extensions import EXTENSION_NAMES, ExtendedBody, extensions_of, merged
+from onevault.dialects.wire.input_size import text_size
+from onevault.dialects.wire.json_body import ABSENT, decoded, fields_of, invalid, unsupported
+from onevault.dialects.wire.provider_faults import malformed
 
 EMBEDDINGS_PATH = "/embeddings"
 INPUTS_MAX = 2_048
@@ -55,7 +56,9 @@ class EmbeddingsIncoming(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_asked: int | None = None
     choices: int = 1
     metadata: Mapping[str, str] = _NO_METADATA
-    dialect: Dialect = Dialect.OPENAI_EMBEDDINGS
+    needs: frozenset[Capability] = NO_NEEDS
+    service_tier: str | None = None
+    dialect: Dialect = OPENAI_EMBEDDINGS
     operation: Operation = Operation.EMBEDDINGS
 
     def rewritten(self, model: str, *, output_tokens_max: int | None) -> WireRequest:

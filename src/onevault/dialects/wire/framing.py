@@ -1,0 +1,14 @@
+"""What answers are written as: JSON when whole, an event stream otherwise."""
+
+from __future__ import annotations
+
+
+class JsonAndEventStream:
+    """Mixed into the writers of dialects that answer in JSON and stream server-sent events."""
+
+    whole_type: str | None = "application/json"
+    stream_type: str | None = "text/event-stream; charset=utf-8"
+
+    def comment(self, text: str) -> bytes:
+        """A line that clients of server-sent events skip."""
+        return f": {text}\n\n".encode()
