@@ -121,8 +121,16 @@ class Generate:
         body = await read_body(
             receive, headers, takes=takes, bytes_max=self.bounds.body_bytes_max, timeout_s=self.bounds.body_timeout_s
         )
-        content_type = headers.get(b"content-type", b"").decode("latin-1") or takes
-        line = RequestLine(scope["path"], query(scope) if scope["query_string"] else _NO_QUERY, content_type)
+        content_type = headers.get(b"content-type", b"").decode("latin-1") or takes or ""
+        line = RequestLine(
+            scope["path"],
+            query(scope) if scope["query_string"] else _NO_QUERY,
+            content_type,
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+            scope["headers"],
+        )
         incoming = self.ingress.read(body, line)
         extensions = header_extensions(headers)
         if extensions is not None:
@@ -141,7 +149,8 @@ class Generate:
         writer = self._writer(answer, request)
         headers = await self._headers(answer)
         headers.append(_content_type(writer.stream_type, answer))
-        return await Stream.open(send, writer, headers, heartbeat_s=self.bounds.heartbeat_s)
+        status = answer.receipt.status
+        return await Stream.open(send, writer, headers, status=status, heartbeat_s=self.bounds.heartbeat_s)
 
     async def _whole(self, answer: Answer, events: Sequence[Event], request: CallerRequest, send: Send) -> None:
         writer = self._writer(answer, request)

@@ -29,8 +29,10 @@ class Stream:
         self._beating: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, send: Send, writer: AnswerWriter, headers: Headers, *, heartbeat_s: float) -> Stream:
-        await send({"type": "http.response.start", "status": 200, "headers": headers + _STREAM_HEADERS})
+    async def open(
+        cls, send: Send, writer: AnswerWriter, headers: Headers, *, status: int, heartbeat_s: float
+    ) -> Stream:
+        await send({"type": "http.response.start", "status": status, "headers": headers + _STREAM_HEADERS})
         return cls(send, writer, heartbeat_s=heartbeat_s)
 
     async def relay(self, batches: AsyncIterator[Sequence[Event]]) -> None:

@@ -50,9 +50,11 @@ from onevault.telemetry.calls import CallObserver
 from onevault.telemetry.metrics import Metrics
 from onevault.telemetry.redact import redact
 from onevault.upstream.client import ProviderSender
-from onevault.upstream.endpoints import endpoints, needs_simulator
+from onevault.upstream.endpoints import Signing, endpoints, needs_simulator
+from onevault.upstream.relay import RELAY_PATH, Relay
 
 _log = structlog.get_logger("onevault.gateway")
+_RELAYED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class RunningGateway:
     greeting: str
     in_flight: InFlight
     _sender: ProviderSender
+    _signing: Signing
     _route: Route
     _account: Account
     _access: Access
@@ -77,7 +80,7 @@ class RunningGateway:
         with; what only a start can change (address, data directory) stays until then."""
         url = self._simulator.base_url if self._simulator else None
         catalog = catalog_of(settings)
-        self._sender.endpoints = endpoints(settings, simulator_url=url)
+        self._sender.endpoints = endpoints(settings, simulator_url=url, signing=self._signing)
         self._route.catalog = self._account.catalog = catalog
         self._route.output_tokens_limit = settings.limits.output_tokens_max
         self._access.set_defaults(default_limits(settings))
@@ -98,7 +101,10 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         transport = transport_of(settings)
         stack.push_async_callback(transport.close)
         simulator_url = simulator.base_url if simulator else None
-        sender = ProviderSender(transport, CODECS, endpoints(settings, simulator_url=simulator_url))
+        signing = Signing(transport, clock)
+        sender = ProviderSender(
+            transport, CODECS, endpoints(settings, simulator_url=simulator_url, signing=signing)
+        )
         catalog = catalog_of(settings)
 
         known, greeting = await _known(settings, stores, clock, base_url=base_url)
@@ -129,6 +135,16 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             for ingress in INGRESS.values()
             for path in ingress.paths
         }
+        relay = Generate(
+            Relay(lambda: sender.endpoints),
+            exchange,
+            stores.ledger,
+            observer,
+            clock,
+            new_id,
+            bounds,
+            in_flight,
+        )
         named = {_around_model(path): {"POST": handler} for path, handler in generate.items() if "{model}" in path}
         health = Health(lambda: not in_flight.draining, metrics.render if monitoring.prometheus else None, __version__)
         described = msgspec.json.encode(document(admin.openapi(), version=__version__))
@@ -136,11 +152,15 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             exact={path: {"POST": handler} for path, handler in generate.items()}
             | {path: {"GET": handler} for path, handler in _reading(account, health).items()}
             | {path: {"GET": page} for path, page in pages(described).items()},
-            below={"/v1/models/": {"GET": account.model}, "/v1/requests/": {"GET": account.request}},
+            below={
+                "/v1/models/": {"GET": account.model},
+                "/v1/requests/": {"GET": account.request},
+                RELAY_PATH: dict.fromkeys(_RELAYED, relay),
+            },
             admin=admin,
             within=named,
         )
-        yield RunningGateway(app, greeting, in_flight, sender, route, account, access, simulator)
+        yield RunningGateway(app, greeting, in_flight, sender, signing, route, account, access, simulator)
 
 
 def _reading(account: Account, health: Health) -> dict[str, App]:

@@ -72,6 +72,12 @@ class RequestLine(msgspec.Struct, frozen=True):
     path: str = ""
     query: Mapping[str, str] = {}
     content_type: str = "application/json"
+    method: str = "POST"
+    raw_path: str = ""
+    """As it was written, percent signs and all."""
+    raw_query: str = ""
+    headers: list[tuple[bytes, bytes]] | tuple[()] = ()
+    """Names in lower case."""
 
 
 PLAIN = RequestLine()
@@ -171,6 +177,9 @@ class Codec(Protocol):
 
     @property
     def dialect(self) -> Dialect: ...
+    @property
+    def wire_paths(self) -> tuple[str, ...]:
+        """The paths (without query) that its requests have, as in `WireRequest.path`; a `{model}` in them is any text."""
 
     def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         """A canonical request in this dialect. `output_tokens_max` is the model's or policy's limit, used where the dialect
@@ -214,8 +223,8 @@ class Ingress(Protocol):
         """Where its callers POST to. One part of a path may be `{model}`, which matches any text, slashes too."""
 
     @property
-    def takes(self) -> str:
-        """The content type of its requests: `application/json` or `multipart/form-data`."""
+    def takes(self) -> str | None:
+        """The content type of its requests: `application/json` or `multipart/form-data`; None: any."""
 
     def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
         """Raises Fault INVALID_REQUEST with the path of the field at fault."""

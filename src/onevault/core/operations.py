@@ -23,9 +23,11 @@ class Operation(StrEnum):
     RERANK = "rerank"
     PASSTHROUGH = "passthrough"
     """A call to a provider's own path whose meaning the gateway does not know."""
+    PASSTHROUGH_READ = "passthrough_read"
+    """One that only reads there (GET)."""
 
 
-FREE = frozenset({Operation.COUNT_TOKENS})
+FREE = frozenset({Operation.COUNT_TOKENS, Operation.PASSTHROUGH_READ})
 """What no provider charges for: nothing is held, whatever its answer looks like."""
 
 

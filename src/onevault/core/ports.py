@@ -257,6 +257,10 @@ class AttemptAnswer(Protocol):
         """Tuning hints that the target's dialect could not express."""
 
     @property
+    def caller_status(self) -> int:
+        """What the caller is answered with: 200, or for a relayed request what the provider said."""
+
+    @property
     def content_type(self) -> str:
         """As the provider says it, for callers who get its bytes."""
 

@@ -74,6 +74,9 @@ class Call:
             sending = self.sender.send(dispatch)
             answer = await sending.__aenter__()
             status, receipt.dropped, receipt.content_type = answer.status, answer.dropped, answer.content_type
+            receipt.status = answer.caller_status
+            if receipt.status >= 400:
+                tab.refused()  # a relayed refusal is passed on, and owes nothing
         except Fault as fault:
             tab.refused()
             status, error = fault.provider_status, fault.kind.value

@@ -31,6 +31,7 @@ class Receipt:
     target: Target | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
+    status: int = 200
     content_type: str = ""
     waited_s: float = 0.0
     """How long the call waited for providers and between attempts."""

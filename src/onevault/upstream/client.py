@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import islice
 from types import TracebackType
 from typing import Protocol
 from urllib.parse import quote
@@ -12,14 +14,18 @@ import msgspec
 
 from onevault.core.chat import ChatRequest
 from onevault.core.codec import Codec, Decoder, WireRequest
-from onevault.core.events import Event, Finished, TokensCounted
+from onevault.core.events import Event, Finished, Passed, TokensCounted
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
 from onevault.core.ports import Dispatch
+from onevault.core.relay import RelayedIncoming
 from onevault.core.transport import HttpAnswer, HttpRequest, Origin, Phase, Transport, TransportError
+from onevault.upstream.relayed import relay_decoder
 
 ANSWER_BYTES_MAX = 64 << 20
 ERROR_BYTES_MAX = 64 << 10
+METADATA_ENTRIES_MAX = 5
+"""As many as Cloudflare keeps (developers.cloudflare.com/ai-gateway/observability/custom-metadata)."""
 
 Header = tuple[str, str]
 
@@ -41,7 +47,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     `path_prefix` is the base URL's path, up to and with the API's version, without a trailing slash. `prefixes` says what
     comes between it and a dialect's own path, where it is not nothing; a `{model}` in it is the target's model, quoted.
-    `query` (`api-version=…`) is added to every path.
+    `query` (`api-version=…`) is added to every path. `model_headers` are sent with calls of a model, by its name.
+    `metadata_header` is where a call's metadata goes as JSON, unless the caller says that header itself.
     """
 
     provider: str
@@ -53,6 +60,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     prefixes: Mapping[Dialect, str] = {}
     query: str = ""
     signer: Signer | None = None
+    model_headers: Mapping[str, tuple[Header, ...]] = {}
+    metadata_header: str = ""
 
 
 class ProviderSender:
@@ -82,6 +91,7 @@ class Attempt:
         "_exchange",
         "_first",
         "_transport",
+        "caller_status",
         "content_type",
         "dropped",
         "status",
@@ -107,6 +117,7 @@ class Attempt:
         self.status = 0
         self.dropped: tuple[str, ...] = ()
         self.content_type = ""
+        self.caller_status = 200
 
     async def __aenter__(self) -> Attempt:
         dispatch = self._dispatch
@@ -115,12 +126,18 @@ class Attempt:
         if endpoint is None:
             # The configuration changed between routing and sending.
             raise Fault(FaultKind.PROVIDER_ERROR, f"The provider {dispatch.target.provider} is no longer configured.")
-        if not endpoint.dialects[dispatch.incoming.operation]:
+        incoming = dispatch.incoming
+        relayed = isinstance(incoming, RelayedIncoming)
+        if not relayed and not endpoint.dialects[incoming.operation]:
             self.status = 200
-            self._first = (TokensCounted(dispatch.incoming.size.tokens_estimated), Finished())
+            self._first = (TokensCounted(incoming.size.tokens_estimated), Finished())
             return self
-        wire = self._encode(endpoint)
-        request = _http_request(endpoint, wire, self._codec.dialect, dispatch)
+        if isinstance(incoming, RelayedIncoming):
+            request = _relayed_request(endpoint, incoming, dispatch)
+        else:
+            wire = self._encode(endpoint)
+            path = _path(endpoint, wire, self._codec.dialect, dispatch.target.model)
+            request = _http_request(endpoint, wire, path, dispatch)
         if endpoint.signer is not None:
             signed = await endpoint.signer.headers(request.method, request.origin, request.path, request.body)
             request = msgspec.structs.replace(request, headers=request.headers + signed)
@@ -130,7 +147,10 @@ class Attempt:
         except TransportError as error:
             raise _broken(error, dispatch) from None
         try:
-            await self._begin()
+            if isinstance(incoming, RelayedIncoming):
+                await self._begin_relaying(incoming)
+            else:
+                await self._begin()
         except BaseException as error:
             if isinstance(error, Fault):
                 error.provider_text = _without_credential(error.provider_text, endpoint)
@@ -181,6 +201,13 @@ class Attempt:
             raise _not_strictly(wire.dropped, target.provider)
         return wire
 
+    async def _begin_relaying(self, incoming: RelayedIncoming) -> None:
+        """Whatever the provider said, its status and its bytes are the answer."""
+        self.status = self.caller_status = self._answer.status
+        self.content_type = self._answer.headers.get("content-type", "")
+        self._decoder = relay_decoder(self._codecs.get(incoming.dialect), incoming, self.content_type)
+        self._first = (Passed(b""),)  # the head is passed on before the body comes
+
     async def _begin(self) -> None:
         """Reads until the answer has begun: an error, the whole body, or a stream's first events."""
         answer, stream = self._answer, self._dispatch.incoming.stream
@@ -220,20 +247,34 @@ def _path(endpoint: Endpoint, wire: WireRequest, dialect: Dialect, model: str) -
     return endpoint.path_prefix + path
 
 
-def _http_request(endpoint: Endpoint, wire: WireRequest, dialect: Dialect, dispatch: Dispatch) -> HttpRequest:
+def _relayed_request(endpoint: Endpoint, incoming: RelayedIncoming, dispatch: Dispatch) -> HttpRequest:
+    """The caller's own headers, before which only the provider's credential goes."""
+    wire = incoming.rewritten(dispatch.target.model, output_tokens_max=None)
+    said = dict(endpoint.headers) | dict(wire.headers)
+    said |= {name: value for name, value in endpoint.headers if name in _CREDENTIALS}
+    bare = msgspec.structs.replace(endpoint, headers=tuple(said.items()))
+    return _http_request(bare, msgspec.structs.replace(wire, headers=()), wire.path, dispatch)
+
+
+def _http_request(endpoint: Endpoint, wire: WireRequest, path: str, dispatch: Dispatch) -> HttpRequest:
     headers = endpoint.headers
     if wire.content_type != "application/json":
         headers = tuple(header for header in headers if header[0] != "content-type")
-        headers += (("content-type", wire.content_type),)
+        if wire.content_type:
+            headers += (("content-type", wire.content_type),)
     if wire.headers:
         headers += wire.headers
     if dispatch.headers:
         headers += tuple(header for header in dispatch.headers if header[0] in endpoint.passes_headers)
+    if endpoint.model_headers:
+        headers += endpoint.model_headers.get(dispatch.target.model, ())
+    if endpoint.metadata_header:
+        headers += _metadata(endpoint.metadata_header, headers, dispatch)
     timeouts = dispatch.target.timeouts
     return HttpRequest(
         wire.method,
         endpoint.origin,
-        _path(endpoint, wire, dialect, dispatch.target.model),
+        path,
         headers,
         wire.body,
         connect_s=timeouts.connect_s,
@@ -242,6 +283,15 @@ def _http_request(endpoint: Endpoint, wire: WireRequest, dialect: Dialect, dispa
         total_s=timeouts.total_s,
         on_sent=dispatch.on_reached,
     )
+
+
+def _metadata(name: str, said: tuple[Header, ...], dispatch: Dispatch) -> tuple[Header, ...]:
+    """The call's metadata, its first entries, in a header that the caller does not say himself."""
+    known = {**dispatch.incoming.extensions.metadata, **dispatch.incoming.metadata}
+    if not known or any(header[0] == name for header in said):
+        return ()
+    first = dict(islice(known.items(), METADATA_ENTRIES_MAX))
+    return ((name, json.dumps(first, separators=(",", ":"))),)
 
 
 def _without_credential(text: str, endpoint: Endpoint) -> str:

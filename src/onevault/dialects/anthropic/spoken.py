@@ -51,6 +51,7 @@ class AnthropicMessages(AnthropicFaults):
 
     dialect = ANTHROPIC_MESSAGES
     paths = ("/v1/messages",)
+    wire_paths = ("/messages",)
 
     def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
         return read_messages(body)
@@ -84,6 +85,7 @@ class AnthropicCountTokens(AnthropicFaults):
 
     dialect = ANTHROPIC_COUNT_TOKENS
     paths = ("/v1/messages/count_tokens",)
+    wire_paths = ("/messages/count_tokens",)
 
     def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
         return read_count_tokens(body)

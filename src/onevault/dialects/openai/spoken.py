@@ -14,7 +14,7 @@ from onevault.dialects.openai.chat_writer import OpenAIChatWriter
 from onevault.dialects.openai.embeddings import PassingEmbeddings, read_embeddings
 from onevault.dialects.openai.faults import openai_error_body, openai_error_frame, openai_fault
 from onevault.dialects.openai.names import OPENAI_CHAT, OPENAI_EMBEDDINGS
-from onevault.dialects.wire.json_body import unsupported
+from onevault.dialects.wire.json_body import present, unsupported
 from onevault.dialects.wire.passing import PassingWriter
 
 
@@ -38,13 +38,18 @@ class OpenAIChat(OpenAIFaults):
 
     dialect = OPENAI_CHAT
     paths = ("/v1/chat/completions", "/api/chat/completions")
+    wire_paths = ("/chat/completions",)
 
     def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
         return read_chat(body)
 
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
-        asked = isinstance(incoming, OpenAIChatIncoming) and incoming.usage_asked
-        return OpenAIChatWriter(request_id=request_id, created_s=created_s, usage_asked=asked)
+        asked = older = False
+        if isinstance(incoming, OpenAIChatIncoming):
+            asked, older = incoming.usage_asked, present(incoming.parsed.functions) is not None
+        return OpenAIChatWriter(
+            request_id=request_id, created_s=created_s, usage_asked=asked, functions_interface=older
+        )
 
     def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         if not isinstance(request, ChatRequest):
@@ -65,6 +70,7 @@ class OpenAIEmbeddings(OpenAIFaults):
 
     dialect = OPENAI_EMBEDDINGS
     paths = ("/v1/embeddings",)
+    wire_paths = ("/embeddings",)
 
     def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
         return read_embeddings(body)

@@ -1,0 +1,181 @@
+"""Reads requests to providers' own paths: which provider, and what they will cost where the path is one that the gateway knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from onevault.core.codec import PLAIN, AnswerWriter, Incoming, Ingress, InputSize, RequestLine
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.operations import Dialect, Operation
+from onevault.core.relay import RelayedIncoming
+from onevault.dialects.registry import CODECS, INGRESS
+from onevault.dialects.wire.passing import PassingWriter
+from onevault.upstream.client import Endpoint, Header
+
+RELAY_PATH: Final = "/passthrough/"
+_OPENAI: Final = "openai-chat"
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_NOT_RELAYED: Final = frozenset(
+    {
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cf-aig-authorization",
+        "cookie",
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "upgrade",
+        "trailer",
+        "te",
+        "expect",
+        "proxy-authorization",
+        "proxy-connection",
+        "accept-encoding",
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    }
+)
+"""The caller's credential, what frames his message, and what tells where he is."""
+
+_QUERY_KEY: Final = re.compile(r"(^|&)key=[^&]*")
+_HEADERS_MAX: Final = 64
+
+
+class _Named(msgspec.Struct, frozen=True):
+    model: str | None = None
+
+
+_MODEL_IN = msgspec.json.Decoder(_Named).decode
+
+
+class Relay:
+    """Implements `Ingress` for the passthrough surface. `endpoints` gives those in force."""
+
+    dialect: Dialect = "passthrough"
+    paths: tuple[str, ...] = ()
+    takes: str | None = None
+
+    def __init__(self, endpoints: Callable[[], Mapping[str, Endpoint]]) -> None:
+        self._endpoints = endpoints
+
+    def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
+        """Raises Fault NOT_FOUND for a provider that is not configured, INVALID_REQUEST for a path that leaves its place."""
+        provider, path = _named(line.raw_path)
+        endpoint = self._endpoints().get(provider)
+        if endpoint is None:
+            raise Fault(FaultKind.NOT_FOUND, "No provider of this name is configured.", param="provider")
+        if not path.startswith(f"{endpoint.path_prefix}/"):
+            path = endpoint.path_prefix + path
+        found = _meaning(endpoint, unquote(path.removeprefix(endpoint.path_prefix))) if line.method == "POST" else None
+        query = _QUERY_KEY.sub("", line.raw_query).strip("&")
+        operation, dialect, model = found or (
+            Operation.PASSTHROUGH_READ if line.method in _READING else Operation.PASSTHROUGH,
+            self.dialect,
+            "",
+        )
+        understood = _understood(dialect, body, line)
+        model = model or (understood.model if understood is not None else None) or _model_in(body)
+        return RelayedIncoming(
+            body=body,
+            method=line.method,
+            path=f"{path}?{query}" if query else path,
+            content_type=line.content_type,
+            headers=_relayed(line.headers),
+            model=f"{provider}/{model}",
+            dialect=dialect,
+            operation=operation,
+            size=understood.size if understood is not None else InputSize(len(body), len(body) // 4 + 1),
+            understood=understood,
+            output_tokens_asked=understood.output_tokens_asked if understood is not None else None,
+            choices=understood.choices if understood is not None else 1,
+            service_tier=understood.service_tier if understood is not None else None,
+            end_user=understood.end_user if understood is not None else None,
+        )
+
+    def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
+        return RelayWriter()
+
+    def error_body(self, fault: Fault, *, request_id: str) -> bytes:
+        return INGRESS[_OPENAI].error_body(fault, request_id=request_id)
+
+    def error_frame(self, fault: Fault, *, request_id: str) -> bytes:
+        return b""  # the stream breaks off as the provider's did
+
+
+class RelayWriter(PassingWriter):
+    """Adds nothing to the provider's bytes."""
+
+    whole_type = None
+    stream_type = None
+
+    def comment(self, text: str) -> bytes:
+        return b""
+
+
+def _named(raw_path: str) -> tuple[str, str]:
+    """The provider and the path at it, as it was written. Raises Fault INVALID_REQUEST."""
+    provider, slash, rest = raw_path.removeprefix(RELAY_PATH).partition("/")
+    path = slash + rest
+    steps = unquote(path).replace("\\", "/").split("/")
+    if not provider or not rest or ".." in steps or "." in steps or "//" in path:
+        raise Fault(FaultKind.INVALID_REQUEST, "The path must be /passthrough/{provider}/{path}.", param="path")
+    return unquote(provider), path
+
+
+def _meaning(endpoint: Endpoint, path: str) -> tuple[Operation, Dialect, str] | None:
+    """Which operation in which dialect a provider's path is, and the model that it names. None: the gateway does not know it."""
+    for operation, dialects in endpoint.dialects.items():
+        for dialect in dialects:
+            codec = CODECS.get(dialect)
+            for pattern in codec.wire_paths if codec is not None else ():
+                found = _pattern(endpoint.prefixes.get(dialect, "") + pattern).fullmatch(path)
+                if found is not None:
+                    return operation, dialect, found.groupdict().get("model") or ""
+    return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    pattern = re.escape(path).replace(re.escape("{model}"), "(?P<model>.+?)", 1)
+    return re.compile(pattern.replace(re.escape("{model}"), ".+?"))
+
+
+def _understood(dialect: Dialect, body: bytes, line: RequestLine) -> Incoming | None:
+    ingress: Ingress | None = INGRESS.get(dialect)
+    if ingress is None:
+        return None
+    try:
+        return ingress.read(body, line)
+    except Fault:
+        return None  # the provider will say what is wrong with it
+
+
+def _model_in(body: bytes) -> str:
+    try:
+        return (_MODEL_IN(body).model or "")[:200]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def _relayed(headers: list[tuple[bytes, bytes]] | tuple[()]) -> tuple[Header, ...]:
+    kept: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name in _NOT_RELAYED or name.startswith("x-gateway-") or not (value.isascii() and value.isprintable()):
+            continue
+        if len(kept) < _HEADERS_MAX:
+            kept[name] = value
+    return tuple(kept.items())
