@@ -1,1 +1,1 @@
-"""A fake AI provider that speaks OpenAI's and Anthropic's wire formats, answers by seed, and fails on demand."""
+"""A fake AI provider that speaks the providers' own wire formats, answers by seed, and fails on demand."""

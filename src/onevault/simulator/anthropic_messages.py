@@ -12,11 +12,20 @@ from typing import Any, Final
 
 import msgspec
 
-from onevault.simulator.anthropic_requests import MessagesRequest, Prompt
+from onevault.simulator.anthropic_format import ANTHROPIC, ERROR_EVENT
+from onevault.simulator.anthropic_requests import (
+    MessagesRequest,
+    Prompt,
+    ask_of,
+    prompt_of,
+    read_count,
+    read_messages,
+)
 from onevault.simulator.ask import Answer, Choice
 from onevault.simulator.behaviour import Behaviour
 from onevault.simulator.reply import SSE, Reply
 from onevault.simulator.tokens import pieces_of
+from onevault.simulator.turn import Route, Turn
 
 _FINISH: Final = {
     "stop": "end_turn",
@@ -29,10 +38,19 @@ _FINISH: Final = {
 }
 _encode: Final = msgspec.json.encode
 _PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
-ERROR_EVENT: Final = (
-    b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},'
-    b'"request_id":"req_simulated"}\n\n'
-)
+
+
+def serve(turn: Turn) -> Reply:
+    request = read_messages(turn.request.body)
+    prompt = prompt_of(request)
+    answer = turn.answer(ask_of(request, prompt), stream=bool(request.stream))
+    return reply_to(request, prompt, answer, turn.behaviour)
+
+
+def count_tokens(turn: Turn) -> Reply:
+    request = read_count(turn.request.body)
+    turn.enter(request.model)
+    return Reply(200, _encode({"input_tokens": prompt_of(request).tokens}))
 
 
 def reply_to(request: MessagesRequest, prompt: Prompt, answer: Answer, behaviour: Behaviour) -> Reply:
@@ -177,3 +195,9 @@ def _pieces(index: int, kind: str, field: str, text: str, *, whole: bool = False
     ).encode()
     for piece in [text] if whole else pieces_of(text):
         yield opening + _encode(piece) + b"}}\n\n"
+
+
+ROUTES: Final = (
+    Route("POST", "/v1/messages", serve, ANTHROPIC),
+    Route("POST", "/v1/messages/count_tokens", count_tokens, ANTHROPIC),
+)

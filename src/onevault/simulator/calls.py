@@ -8,7 +8,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 Outcome = Literal["completed", "cancelled_by_client", "error", "cut", "reset"]
-_SECRET: Final = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
+_SECRET: Final = frozenset(
+    {
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cf-aig-authorization",
+        "x-amz-security-token",
+        "cookie",
+        "proxy-authorization",
+    }
+)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from onevault.simulator.faults import Refused, fault_for, invalid
 from onevault.simulator.provider import Provider
 from onevault.simulator.reply import Reply
 from onevault.simulator.request import Request
+from onevault.simulator.routes import format_of
 from onevault.simulator.settings import Settings
 from onevault.simulator.spoil import spoil
 
@@ -155,7 +156,7 @@ class Connection(asyncio.Protocol):
             self._call = call = provider.begin(request, self._number)
             reply, behaviour = provider.answer(request, call)
             if behaviour.malformed:
-                reply = spoil(reply, behaviour, request.dialect)
+                reply = spoil(reply, behaviour, format_of(request))
             call.status = reply.status
             if behaviour.plain and (reply.events is None or reply.output_tokens <= _AT_ONCE_TOKENS_MAX):
                 self._answer_at_once(call, reply, keep_alive=request.keep_alive)
@@ -214,7 +215,7 @@ class Connection(asyncio.Protocol):
             return
         self._discarding = True
         call = provider.begin(request, self._number)
-        reply = provider.refusal(refused, request.dialect, behaviour or provider.settings)
+        reply = provider.refusal(refused, format_of(request), behaviour or provider.settings)
         call.status = reply.status
         self._transport.write(head_of(reply, keep_alive=False, length=len(reply.body)) + reply.body)
         provider.log.end(call, "error")

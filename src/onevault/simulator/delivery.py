@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from onevault.simulator.behaviour import Behaviour
 from onevault.simulator.calls import Outcome
 from onevault.simulator.reply import Reply
-from onevault.simulator.spoil import SOUND_EVENTS
+from onevault.simulator.spoil import soundness
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 _BAD_CHUNK: Final = b"zz\r\nnot a chunk\r\n"
@@ -127,12 +127,15 @@ class Delivery:
         start_s = clock() + behaviour.ttft_ms / 1000
         step_s = 1 / behaviour.tokens_per_s if behaviour.tokens_per_s else 0.0
         timed = bool(behaviour.ttft_ms or step_s)
+        sound = -1
+        if behaviour.truncate or behaviour.malformed == "chunk":
+            events, sound = soundness(events)
         for number, event in enumerate(events, start=1):
             if timed and (wait_s := start_s + (number - 1) * step_s - clock()) > 0:
                 await asyncio.sleep(wait_s)
             elif number % _TURN_EVENTS == 0:
                 await asyncio.sleep(0)
-            if number > SOUND_EVENTS and (behaviour.truncate or behaviour.malformed == "chunk"):
+            if number > sound >= 0:
                 promised = b"%x\r\n%b" % (len(event) + _MISSING_BYTES, event)
                 self._sink.write(promised if behaviour.truncate else _BAD_CHUNK)
                 self._sink.close()

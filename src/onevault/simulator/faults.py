@@ -1,18 +1,17 @@
-"""The errors that providers answer with, in each dialect's own shape."""
+"""The errors that providers answer with: what they mean, and in which words; their shape is each format's own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-import msgspec
-
-Dialect = Literal["openai", "anthropic"]
+from dataclasses import dataclass, replace
+from typing import Final
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An error as both providers would word it. The first of each status in `CATALOGUE` is what the bare status means.
+    """An error as providers would word it. The first of each status in `CATALOGUE` is what the bare status means.
+
+    `name` is the one it has in the catalogue, by which a format may choose words of its own; empty outside of it.
+    `retry_after_s` is when to come back, if it was asked for: some formats say it in the body.
 
     Sources: platform.openai.com/docs/guides/error-codes, docs.anthropic.com/en/api/errors.
     """
@@ -25,25 +24,13 @@ class Fault:
     anthropic_message: str
     openai_param: str | None = None
     should_retry: bool | None = None
+    name: str = ""
+    retry_after_s: float | None = None
 
-    def body(self, dialect: Dialect, request_id: str) -> bytes:
-        return msgspec.json.encode(self.shape(dialect, request_id))
-
-    def shape(self, dialect: Dialect, request_id: str) -> dict[str, Any]:
-        if dialect == "openai":
-            return {
-                "error": {
-                    "message": self.openai_message,
-                    "type": self.openai_type,
-                    "param": self.openai_param,
-                    "code": self.openai_code,
-                }
-            }
-        return {
-            "type": "error",
-            "error": {"type": self.anthropic_type, "message": self.anthropic_message},
-            "request_id": request_id,
-        }
+    @property
+    def message(self) -> str:
+        """The words for a format that has none of its own for this fault."""
+        return self.openai_message
 
 
 class Refused(Exception):
@@ -56,7 +43,7 @@ class Refused(Exception):
 
 _INVALID: Final = "invalid_request_error"
 
-CATALOGUE: Final[dict[str, Fault]] = {
+_CATALOGUE: Final[dict[str, Fault]] = {
     "bad_request": Fault(
         400,
         _INVALID,
@@ -199,6 +186,7 @@ CATALOGUE: Final[dict[str, Fault]] = {
     ),
 }
 
+CATALOGUE: Final = {name: replace(fault, name=name) for name, fault in _CATALOGUE.items()}
 _BY_STATUS: Final[dict[int, Fault]] = {}
 for _fault in CATALOGUE.values():
     _BY_STATUS.setdefault(_fault.status, _fault)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
 
-from onevault.simulator.faults import Dialect, invalid
+from onevault.simulator import gemini_models
+from onevault.simulator.anthropic_format import ANTHROPIC
+from onevault.simulator.faults import invalid
+from onevault.simulator.gemini_format import GEMINI
+from onevault.simulator.openai_format import OPENAI
 from onevault.simulator.reply import Reply
-from onevault.simulator.settings import DEFAULT_MODELS, Settings
+from onevault.simulator.settings import DEFAULT_MODELS
+from onevault.simulator.turn import Route, Turn
 
 _CREATED_S = 1_735_689_600
 _CREATED = "2025-01-01T00:00:00Z"
 
 
-def list_reply(settings: Settings, dialect: Dialect, query: str) -> Reply:
+def serve_list(turn: Turn) -> Reply:
     """Anthropic's list has pages: `limit`, `after_id` and `before_id`."""
-    names = list(settings.models or DEFAULT_MODELS)
-    if dialect == "openai":
+    if turn.format is GEMINI:
+        return gemini_models.serve_list(turn)
+    turn.enter("", known=True)
+    names = list(turn.state.settings.models or DEFAULT_MODELS)
+    if turn.format is not ANTHROPIC:
         data = [_openai(name) for name in names]
         return Reply(200, msgspec.json.encode({"object": "list", "data": data}))
-    asked = {name: values[-1] for name, values in parse_qs(query).items()}
+    asked = {name: values[-1] for name, values in parse_qs(turn.request.query).items()}
     if asked.get("after_id") in names:
         names = names[names.index(asked["after_id"]) + 1 :]
     if asked.get("before_id") in names:
@@ -39,20 +47,13 @@ def list_reply(settings: Settings, dialect: Dialect, query: str) -> Reply:
     return Reply(200, msgspec.json.encode(listed))
 
 
-def model_reply(settings: Settings, dialect: Dialect, name: str) -> Reply:
-    """Raises Refused for a model that is not among the settings' own."""
-    check(settings, dialect, name)
-    return Reply(200, msgspec.json.encode(_openai(name) if dialect == "openai" else _anthropic(name)))
-
-
-def check(settings: Settings, dialect: Dialect, name: str) -> None:
-    """Raises Refused in the dialect's words when the settings name models and this is none of them."""
-    if not settings.models or name in settings.models:
-        return
-    if dialect == "anthropic":
-        raise invalid(f"model: {name}", status=404)
-    message = f"The model `{name}` does not exist or you do not have access to it."
-    raise invalid(message, code="model_not_found", status=404)
+def serve_one(turn: Turn) -> Reply:
+    if turn.format is GEMINI:
+        return gemini_models.serve_one(turn)
+    name = turn.parts["model"]
+    turn.enter("", known=True)
+    turn.check_model(name)
+    return Reply(200, msgspec.json.encode(_anthropic(name) if turn.format is ANTHROPIC else _openai(name)))
 
 
 def _openai(name: str) -> dict[str, Any]:
@@ -73,3 +74,9 @@ def _anthropic(name: str) -> dict[str, Any]:
         "max_tokens": 64_000,
         "capabilities": None,
     }
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/models", serve_list, OPENAI),
+    Route("GET", "/v1/models/{model*}", serve_one, OPENAI),
+)

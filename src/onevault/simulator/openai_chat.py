@@ -12,9 +12,11 @@ import msgspec
 
 from onevault.simulator.ask import Answer, Ask, Choice
 from onevault.simulator.behaviour import Behaviour
-from onevault.simulator.openai_requests import ChatRequest
+from onevault.simulator.openai_format import ERROR_EVENT, OPENAI
+from onevault.simulator.openai_requests import ChatRequest, ask_of, read_chat
 from onevault.simulator.reply import SSE, Reply
 from onevault.simulator.tokens import pieces_of
+from onevault.simulator.turn import Route, Turn
 
 CREATED_S: Final = 1_750_000_000
 _FINISH: Final = {
@@ -27,14 +29,17 @@ _FINISH: Final = {
     "pause": "stop",
 }
 _encode: Final = msgspec.json.encode
-ERROR_EVENT: Final = (
-    b'data: {"error":{"message":"The server had an error while processing your request. Sorry about that!",'
-    b'"type":"server_error","param":null,"code":null}}\n\n'
-)
+
+
+def serve(turn: Turn) -> Reply:
+    request = read_chat(turn.request.body)
+    ask = ask_of(request)
+    answer = turn.answer(ask, stream=bool(request.stream))
+    return reply_to(request, ask, answer, turn.behaviour)
 
 
 def reply_to(request: ChatRequest, ask: Ask, answer: Answer, behaviour: Behaviour) -> Reply:
-    usage = None if behaviour.no_usage else _usage(ask, answer, behaviour)
+    usage = None if behaviour.no_usage else usage_of(ask, answer, behaviour)
     if not request.stream:
         whole = _whole(request, answer, usage)
         return Reply(200, _encode(whole), output_tokens=answer.output_tokens)
@@ -44,7 +49,7 @@ def reply_to(request: ChatRequest, ask: Ask, answer: Answer, behaviour: Behaviou
     return Reply(200, events=events, content_type=SSE, output_tokens=answer.output_tokens, error_event=ERROR_EVENT)
 
 
-def _usage(ask: Ask, answer: Answer, behaviour: Behaviour) -> dict[str, Any]:
+def usage_of(ask: Ask, answer: Answer, behaviour: Behaviour) -> dict[str, Any]:
     return {
         "prompt_tokens": ask.prompt_tokens,
         "completion_tokens": answer.output_tokens,
@@ -110,12 +115,12 @@ def _logprobs(request: ChatRequest, choice: Choice) -> dict[str, Any] | None:
     if not request.logprobs:
         return None
     top = request.top_logprobs or 0
-    rows = [msgspec.Raw(_encode(_logprob(piece, top))) for piece in pieces_of(choice.text or choice.refusal)]
+    rows = [msgspec.Raw(_encode(logprob(piece, top))) for piece in pieces_of(choice.text or choice.refusal)]
     return {"content": rows if choice.text else None, "refusal": rows if choice.refusal else None}
 
 
-def _logprob(piece: str, top: int) -> dict[str, Any]:
-    """The token itself is the likeliest; the alternatives are the same letters turned around."""
+def logprob(piece: str, top: int) -> dict[str, Any]:
+    """One token's row: the token itself is the likeliest; the alternatives are the same letters turned around."""
     alternatives = [piece] + [f"{piece[::-1]}{rank}" for rank in range(1, top)]
     rows = [
         {"token": text, "logprob": -0.125 * (rank + 1), "bytes": list(text.encode())}
@@ -152,7 +157,7 @@ def _deltas(request: ChatRequest, answer: Answer, index: int, choice: Choice) ->
         start = opening + b'{"%b":' % name.encode()
         if request.logprobs:
             for piece in pieces_of(text):
-                logprobs = {"content": None, "refusal": None, name: [_logprob(piece, request.top_logprobs or 0)]}
+                logprobs = {"content": None, "refusal": None, name: [logprob(piece, request.top_logprobs or 0)]}
                 yield start + _encode(piece) + b'},"logprobs":' + _encode(logprobs) + b',"finish_reason":null}'
         else:
             end = b"}" + ending
@@ -170,3 +175,6 @@ def _deltas(request: ChatRequest, answer: Answer, index: int, choice: Choice) ->
         for piece in pieces_of(call.arguments):
             yield start + _encode(piece) + b"}}]}" + ending
     yield opening + b'{},"logprobs":null,"finish_reason":"' + _FINISH[choice.finish].encode() + b'"}'
+
+
+ROUTES: Final = (Route("POST", "/v1/chat/completions", serve, OPENAI),)

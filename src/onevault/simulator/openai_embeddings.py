@@ -15,12 +15,21 @@ from typing import Any, Final
 import msgspec
 
 from onevault.simulator.faults import invalid
-from onevault.simulator.openai_requests import EmbeddingsRequest
+from onevault.simulator.openai_format import OPENAI
+from onevault.simulator.openai_requests import EmbeddingsRequest, read_embeddings
 from onevault.simulator.reply import Reply
 from onevault.simulator.tokens import tokens_of
+from onevault.simulator.turn import Route, Turn
 
 _PLACES_PER_WORD: Final = 8
 _WORD: Final = struct.Struct(f"<{_PLACES_PER_WORD}I")
+
+
+def serve(turn: Turn) -> Reply:
+    request = read_embeddings(turn.request.body)
+    last = request.input if isinstance(request.input, str) else request.input[-1]
+    turn.enter(request.model, text=last if isinstance(last, str) else "")
+    return reply_to(request, turn.state.settings.seed, turn.state.settings.embedding_dimensions)
 
 
 def reply_to(request: EmbeddingsRequest, seed: int, dimensions: int) -> Reply:
@@ -70,3 +79,6 @@ def embed(words: list[str], *, seed: int, dimensions: int) -> list[float]:
     if length == 0.0:
         vector[0] = length = 1.0
     return [value / length if value else 0.0 for value in vector]
+
+
+ROUTES: Final = (Route("POST", "/v1/embeddings", serve, OPENAI),)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import msgspec
 
 from onevault.simulator.ask import Ask, Tool
-from onevault.simulator.faults import Refused, invalid
+from onevault.simulator.faults import invalid
+from onevault.simulator.openai_reading import check_ranges, empty_array, follow_format, missing, read
 from onevault.simulator.tokens import MEDIA_TOKENS, tokens_of, tokens_of_json
 
 Parts = str | list[dict[str, Any]] | None
@@ -65,21 +65,6 @@ class EmbeddingsRequest(msgspec.Struct):
     dimensions: int | None = None
 
 
-R = TypeVar("R")
-_MISSING: Final = re.compile(r"missing required field `(\w+)`")
-_TYPE: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
-_VALUE: Final = re.compile(r"Invalid enum value '([^']*)'")
-_PLACE: Final = re.compile(r" - at `\$\.?([^`]*)`")
-_NAMES: Final = {
-    "str": "a string",
-    "int": "an integer",
-    "float": "a decimal",
-    "array": "an array",
-    "object": "an object",
-    "bool": "a boolean",
-    "null": "null",
-}
-_ROLES: Final = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'"
 _RANGES: Final = (
     ("temperature", 0, 2),
     ("top_p", 0, 1),
@@ -95,83 +80,29 @@ _embeddings: Final = msgspec.json.Decoder(EmbeddingsRequest)
 
 def read_chat(body: bytes) -> ChatRequest:
     """Raises Refused in OpenAI's words."""
-    request = _read(_chat, body)
+    request = read(_chat, body)
     if not request.messages:
-        raise _invalid(
-            "messages",
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-            "empty_array",
-        )
-    for name, least, most in _RANGES:
-        value = getattr(request, name)
-        if value is not None and (value < least or (most is not None and value > most)):
-            below = value < least
-            kind = "integer" if isinstance(value, int) else "decimal"
-            side, bound, sign = ("below minimum", least, ">=") if below else ("above maximum", most, "<=")
-            raise _invalid(
-                name,
-                f"Invalid '{name}': {kind} {side} value. Expected a value {sign} {bound}, but got {value} instead.",
-                f"{kind}_{side.replace(' ', '_').replace('minimum', 'min').replace('maximum', 'max')}_value",
-            )
+        raise empty_array("messages")
+    check_ranges(request, _RANGES)
     if request.stream_options is not None and not request.stream:
-        raise _invalid(
-            "stream_options", "The 'stream_options' parameter is only allowed when 'stream' is enabled.", None
-        )
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise invalid(message, param="stream_options")
     for index, tool in enumerate(request.tools or ()):
         function = tool.get("function")
         if tool.get("type") == "function" and not (
             isinstance(function, dict) and isinstance(function.get("name"), str)
         ):
-            raise _missing(f"tools[{index}].function.name")
+            raise missing(f"tools[{index}].function.name")
     return request
 
 
 def read_embeddings(body: bytes) -> EmbeddingsRequest:
     """Raises Refused in OpenAI's words."""
-    request = _read(_embeddings, body)
+    request = read(_embeddings, body)
     if not request.input:
-        raise _invalid("input", "Invalid 'input': input cannot be an empty string or an empty array.", None)
-    if request.dimensions is not None and request.dimensions < 1:
-        raise _invalid(
-            "dimensions",
-            f"Invalid 'dimensions': integer below minimum value. Expected a value >= 1, but got {request.dimensions} instead.",
-            "integer_below_min_value",
-        )
+        raise invalid("Invalid 'input': input cannot be an empty string or an empty array.", param="input")
+    check_ranges(request, (("dimensions", 1, None),))
     return request
-
-
-def _read(decoder: msgspec.json.Decoder[R], body: bytes) -> R:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        message = "We could not parse the JSON body of your request. The API expects a JSON payload."
-        raise _invalid(None, message, None) from None
-
-
-def _refusal(text: str) -> Refused:
-    place = match[1] if (match := _PLACE.search(text)) else ""
-    if match := _MISSING.search(text):
-        return _missing(f"{place}.{match[1]}".lstrip("."))
-    if match := _VALUE.search(text):
-        choices = _ROLES if place.endswith("role") else "'float' and 'base64'"
-        return _invalid(place, f"Invalid value: '{match[1]}'. Supported values are: {choices}.", "invalid_value")
-    if match := _TYPE.search(text):
-        wanted = " or ".join(_NAMES.get(kind, kind) for kind in match[1].split(" | ") if kind != "null")
-        got = _NAMES.get(match[2], match[2])
-        return _invalid(
-            place or None, f"Invalid type for '{place}': expected {wanted}, but got {got} instead.", "invalid_type"
-        )
-    return _invalid(place or None, f"Invalid value for '{place}'.", "invalid_value")
-
-
-def _missing(name: str) -> Refused:
-    return _invalid(name, f"Missing required parameter: '{name}'.", "missing_required_parameter")
-
-
-def _invalid(param: str | None, message: str, code: str | None) -> Refused:
-    return invalid(message, param=param, code=code)
 
 
 def text_of(content: Parts) -> str:
@@ -210,7 +141,7 @@ def ask_of(request: ChatRequest) -> Ask:
     if request.tools:
         _offer(ask, request)
     if request.response_format:
-        _format(ask, request.response_format)
+        follow_format(ask, request.response_format, inner="json_schema", place="response_format")
     return ask
 
 
@@ -224,18 +155,3 @@ def _offer(ask: Ask, request: ChatRequest) -> None:
         ask.must_call = str(function.get("name")) if isinstance(function, dict) else True
     elif choice in ("none", "required"):
         ask.must_call = choice == "required"
-
-
-def _format(ask: Ask, response_format: dict[str, Any]) -> None:
-    kind = response_format.get("type")
-    if kind == "json_schema":
-        described = response_format.get("json_schema")
-        if not isinstance(described, dict) or not isinstance(described.get("name"), str):
-            raise _missing("response_format.json_schema.name")
-        ask.schema = described.get("schema", {})
-    elif kind == "json_object":
-        ask.json_object = True
-    elif kind != "text":
-        supported = "'json_object', 'json_schema', and 'text'"
-        message = f"Invalid value: '{kind}'. Supported values are: {supported}."
-        raise _invalid("response_format.type", message, "invalid_value")

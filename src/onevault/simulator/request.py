@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from onevault.simulator.faults import Dialect
-
 
 @dataclass(slots=True)
 class Request:
@@ -25,17 +23,3 @@ class Request:
     @property
     def query(self) -> str:
         return self.target.partition(b"?")[2].decode("latin-1")
-
-    @property
-    def dialect(self) -> Dialect:
-        if b"anthropic-version" in self.headers or self.target.startswith(b"/v1/messages"):
-            return "anthropic"
-        return "openai"
-
-    @property
-    def key(self) -> str:
-        """The API key, however it was sent; empty if it was not."""
-        sent = self.headers.get(b"authorization", b"")
-        if sent[:7].lower() == b"bearer ":
-            return sent[7:].strip().decode("latin-1")
-        return self.headers.get(b"x-api-key", b"").decode("latin-1")

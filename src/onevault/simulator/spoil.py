@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Final
 
 from onevault.simulator.behaviour import Behaviour
-from onevault.simulator.faults import CATALOGUE, Dialect
+from onevault.simulator.faults import CATALOGUE
+from onevault.simulator.format import Format
 from onevault.simulator.reply import Reply
 
 SOUND_EVENTS: Final = 3
@@ -16,7 +18,7 @@ _PAGE: Final = (
 )
 
 
-def spoil(reply: Reply, behaviour: Behaviour, dialect: Dialect) -> Reply:
+def spoil(reply: Reply, behaviour: Behaviour, format_: Format) -> Reply:
     """Breaks what is not JSON or not there; broken framing is the delivery's part. The status stays."""
     match behaviour.malformed:
         case "empty":
@@ -26,20 +28,28 @@ def spoil(reply: Reply, behaviour: Behaviour, dialect: Dialect) -> Reply:
         case "body" | "frame" if reply.events is None:
             return replace(reply, body=reply.body[: max(1, len(reply.body) // 2)])
         case "status_in_stream" if reply.events is None:
-            return replace(reply, body=CATALOGUE["server"].body(dialect, "req_simulated"))
+            return replace(reply, body=format_.error(CATALOGUE["server"], "req_simulated"))
         case "body" | "frame" | "status_in_stream" if reply.events is not None:
-            return replace(reply, events=_spoiled(reply.events, behaviour.malformed, reply.error_event))
+            return replace(reply, events=_spoiled(reply.events, behaviour.malformed, reply))
         case _:
             return reply
 
 
-def _spoiled(events: Iterator[bytes], how: str, error_event: bytes) -> Iterator[bytes]:
-    """After a few sound events: `frame` sends half of one as if it were whole and goes on, the others end there."""
+def soundness(events: Iterator[bytes]) -> tuple[Iterator[bytes], int]:
+    """The same events, and how many of them are sent before one breaks: a few, or all but the last of a short stream."""
+    first = list(islice(events, SOUND_EVENTS + 1))
+    return chain(first, events), max(0, len(first) - 1)
+
+
+def _spoiled(events: Iterator[bytes], how: str, reply: Reply) -> Iterator[bytes]:
+    """After the sound events: `frame` sends half of one as if it were whole and goes on, the others end there."""
+    events, sound = soundness(events)
     for number, event in enumerate(events):
-        if number != SOUND_EVENTS:
+        if number != sound:
             yield event
         elif how == "frame":
-            yield event[: len(event) * 2 // 3].rstrip(b"\n") + b"\n\n"
+            yield reply.broken(event)
         else:
-            yield error_event if how == "status_in_stream" else event[: len(event) // 2]
+            if ending := reply.error_event if how == "status_in_stream" else event[: len(event) // 2]:
+                yield ending
             return

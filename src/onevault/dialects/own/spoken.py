@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,9 +12,11 @@ from onevault.core.events import EmbeddingsMade, Event
 from onevault.core.faults import Fault
 from onevault.dialects.openai.embeddings import read_embeddings
 from onevault.dialects.openai.faults import openai_error_body, openai_error_frame
-from onevault.dialects.own.names import OWN_CHAT, OWN_EMBEDDINGS, OWN_GENERATE
+from onevault.dialects.openai_images.request import read_images
+from onevault.dialects.own.names import OWN_CHAT, OWN_EMBEDDINGS, OWN_GENERATE, OWN_IMAGES
 from onevault.dialects.own.request import read_generate, read_own
 from onevault.dialects.own.writer import OwnWriter, facts_written
+from onevault.dialects.wire.json_body import fields_of
 from onevault.dialects.wire.passing import PassingWriter
 
 
@@ -75,3 +78,27 @@ class OwnEmbeddingsWriter(PassingWriter):
         vectors = next((event.vectors for event in events if isinstance(event, EmbeddingsMade)), ())
         data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
         return msgspec.json.encode({"object": "list", "data": data, **facts_written(facts)})
+
+
+class OwnImages(OwnFaults):
+    """`POST /v1/ai/images/generations`: OpenAI's request; the answer is OpenAI's with what it cost beside it."""
+
+    dialect = OWN_IMAGES
+    paths = ("/v1/ai/images/generations",)
+
+    def read(self, body: bytes, line: RequestLine = PLAIN) -> Incoming:
+        return read_images(body)
+
+    def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
+        return OwnImagesWriter()
+
+
+class OwnImagesWriter(PassingWriter):
+    """Adds the facts to the provider's own answer; its `usage` stays what the provider said."""
+
+    def whole(self, events: Sequence[Event], facts: AnswerFacts = NO_FACTS) -> bytes:
+        fields: dict[str, Any] = dict(fields_of(self.write(events)))
+        told = facts_written(facts)
+        if "usage" in fields:
+            del told["usage"]
+        return msgspec.json.encode({**fields, **told})

@@ -1,0 +1,79 @@
+"""Coverage-guided fuzzing of every decoder; the long hunt takes ten minutes for each."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onevault.dialects.registry import CODECS
+
+PROJECT = Path(__file__).parents[2]
+LONG = os.environ.get("ONEVAULT_TEST_LONG") == "1"
+HOW_LONG = ["-max_total_time=600"] if LONG else ["-runs=1500"]
+TIMEOUT_S = 900 if LONG else 120
+ONLY_PASSING = frozenset(
+    {
+        "openai-completions",
+        "openai-images",
+        "openai-image-edits",
+        "openai-speech",
+        "openai-transcriptions",
+        "openai-moderations",
+    }
+)
+"""Their decoders need the caller's request; hypothesis feeds them in their own tests."""
+
+
+def seeds(dialect: str, form: str, directory: Path) -> Path:
+    """Real answers to begin with, each with a first byte that says where it is cut."""
+    directory.mkdir()
+    path = PROJECT / "tests" / "golden" / "provider" / f"{dialect}.json"
+    fixture: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name, body in fixture.get(form, {}).items():
+        (directory / name).write_bytes(b"\x40" + _bytes(body))
+    return directory
+
+
+def _bytes(body: Any) -> bytes:
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, dict) and set(body) == {"base64"}:
+        return base64.b64decode(body["base64"])
+    return json.dumps(body).encode()
+
+
+@pytest.mark.timeout(TIMEOUT_S + 30)
+@pytest.mark.parametrize("form", ["whole", "stream"])
+@pytest.mark.parametrize("dialect", sorted(CODECS.keys() - ONLY_PASSING))
+def test_no_bytes_make_a_decoder_fail(dialect: str, form: str, tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    hunt = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.fuzz.decoder",
+            dialect,
+            form,
+            *HOW_LONG,
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+            "-max_len=4096",
+            "-print_final_stats=1",
+            f"-artifact_prefix={tmp_path}/",
+            str(seeds(dialect, form, tmp_path / "seeds")),
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert hunt.returncode == 0, hunt.stderr[-4_000:]
+    assert "stat::number_of_executed_units" in hunt.stderr
