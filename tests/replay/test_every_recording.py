@@ -205,10 +205,9 @@ def test_answers_decode_the_same_at_every_split(dialect: str) -> None:
 
 def _passings(exchange: Exchange) -> Iterator[Incoming | None]:
     """As a foreign caller, and, where callers speak the dialect, as one of them who sent the recorded request."""
-    if exchange.dialect not in ("anthropic-count-tokens-only", "rerank"):
-        yield None
+    yield None
     ingress = INGRESS.get(exchange.dialect)
-    if ingress is not None:
+    if ingress is not None and exchange.request:
         query = dict(pair.split("=", 1) for pair in exchange.query.split("&") if "=" in pair)
         line = RequestLine(_gateways_path(exchange.path), query, exchange.content_type)
         yield ingress.read(exchange.request, line)

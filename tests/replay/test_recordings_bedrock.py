@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from tests.support.aws_model import check
 
 from onevault.core.events import ChoiceEnded, EmbeddingsMade, Event, Finished, OpaqueAdded, TokensCounted, UsageReported
-from onevault.core.faults import FaultKind
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect
 from onevault.core.usage import Usage
 from onevault.dialects.registry import CODECS, INGRESS
@@ -171,6 +172,41 @@ def test_every_answer_can_be_written_for_callers(dialect: Dialect) -> None:
         assert body, exchange.name
         writer = INGRESS[dialect].writer(call, request_id="r", created_s=1)
         assert writer.write(events[:-1]) + writer.finish(events[-1])
+
+
+def requests_of(dialect: Dialect, name: str, path: str) -> Iterator[tuple[str, bytes]]:
+    with (FOLDER / f"{name}.jsonl").open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines):
+            record = json.loads(line)
+            if record["path"].partition("?")[0] == path and "text" in record["request"]:
+                yield f"{name}-{number}", record["request"]["text"].encode()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "path", "at_least"),
+    [
+        ("openai-chat", "openai", "/v1/chat/completions", 280),
+        ("anthropic-messages", "anthropic", "/v1/messages", 520),
+    ],
+)
+@pytest.mark.parametrize("model", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-lite-v1:0"])
+def test_requests_to_other_providers_are_valid_at_bedrock_or_name_what_cannot_be_said(
+    dialect: Dialect, name: str, path: str, at_least: int, model: str
+) -> None:
+    valid = 0
+    refusals: list[tuple[str, FaultKind, str | None]] = []
+    for label, body in requests_of(dialect, name, path):
+        try:
+            asked = msgspec.structs.replace(INGRESS[dialect].read(body).canonical(), model=model)
+            wire = CODECS["bedrock-converse"].encode(asked, output_tokens_max=4096)
+        except Fault as fault:
+            refusals.append((label, fault.kind, fault.param))
+            continue
+        check("ConverseStream" if asked.stream else "Converse", wire.path, wire.body)
+        valid += 1
+    assert valid > at_least
+    kinds = (FaultKind.UNSUPPORTED_PARAMETER, FaultKind.INVALID_REQUEST)
+    assert [told for told in refusals if told[1] not in kinds or not told[2]] == []
 
 
 def test_every_refusal_is_a_fault_with_its_meaning() -> None:

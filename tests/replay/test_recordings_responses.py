@@ -15,7 +15,7 @@ import openai.types.responses as sdk
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from onevault.core.chat import Opaque, Tool
+from onevault.core.chat import Message, Opaque, Part, Text, Tool
 from onevault.core.codec import Incoming
 from onevault.core.events import (
     CitationAdded,
@@ -278,20 +278,29 @@ def test_requests_go_to_other_dialects_or_name_what_cannot() -> None:
         assert translated > 450, to
 
 
-def test_requests_come_back_as_they_were_said() -> None:
+def test_requests_come_back_as_they_were_said_unless_something_is_named() -> None:
     """What this dialect says goes through the canonical form and back without loss, but for the way it is written."""
+    compared = 0
     for exchange in ANSWERED:
-        if b"prompt_cache_breakpoint" in exchange.request:
-            continue  # not every model takes these marks, so they are named as dropped
         try:
             request = INGRESS[DIALECT].read(exchange.request).canonical()
-            again = INGRESS[DIALECT].read(CODECS[DIALECT].encode(request, output_tokens_max=1000).body).canonical()
+            wire = CODECS[DIALECT].encode(request, output_tokens_max=1000)
         except Fault:
             continue
-        assert again.messages == request.messages, exchange.name
+        if wire.dropped:
+            continue
+        again = INGRESS[DIALECT].read(wire.body).canonical()
+        assert said(again.messages) == said(request.messages), exchange.name
         assert [plainly(tool) for tool in again.tools] == [plainly(tool) for tool in request.tools], exchange.name
         asked = request.response_format
         assert again.response_format == (asked if asked is not None and asked.mode != "text" else None)
+        compared += 1
+    assert compared > 450
+
+
+def said(messages: tuple[Message, ...]) -> list[list[Part]]:
+    """The parts of each message, without texts that say nothing."""
+    return [[part for part in message.parts if part != Text(text="")] for message in messages]
 
 
 def plainly(tool: Tool | Opaque) -> object:

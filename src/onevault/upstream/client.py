@@ -14,7 +14,7 @@ import msgspec
 
 from onevault.core.chat import ChatRequest
 from onevault.core.codec import Codec, Decoder, WireRequest
-from onevault.core.events import Event, Finished, Passed, TokensCounted
+from onevault.core.events import AnswerStarted, Event, Finished, Passed, TokensCounted
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
 from onevault.core.ports import Dispatch
@@ -218,15 +218,22 @@ class Attempt:
                 raise self._codec.fault(answer.status, answer.headers, await answer.read(ERROR_BYTES_MAX))
             if not stream:
                 body = await answer.read(ANSWER_BYTES_MAX)
-                self._first = [*self._decoder.feed(body), *self._decoder.close()]
+                self._first = self._named([*self._decoder.feed(body), *self._decoder.close()])
                 return
             async for data in answer:
-                self._first = self._decoder.feed(data)
+                self._first = self._named(self._decoder.feed(data))
                 if self._first:
                     return
             self._first = self._decoder.close()
         except TransportError as error:
             raise _broken(error, self._dispatch) from None
+
+
+    def _named(self, events: list[Event]) -> list[Event]:
+        """Some dialects' answers do not say which model gave them; callers of others expect to read it."""
+        if events and isinstance(events[0], AnswerStarted) and not events[0].model:
+            events[0] = msgspec.structs.replace(events[0], model=self._dispatch.target.model)
+        return events
 
 
 def _not_strictly(dropped: tuple[str, ...], provider: str) -> Fault:

@@ -1,0 +1,117 @@
+"""Writes what each family of models is told in its own words: how much to think, `top_k`, calling one tool at a time.
+
+A family that cannot be told has the hint dropped by name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onevault.core.chat import ChatRequest, Reasoning
+from onevault.dialects.bedrock.families import Family, Thinks
+from onevault.dialects.bedrock.media import Json
+from onevault.dialects.bedrock.tools import must_call, offers_tools, one_at_a_time
+from onevault.dialects.wire.thinking import BUDGET_MIN, budget_of, effort_of
+
+_CLAUDE_EFFORTS: Final = {"minimal": "low"}
+_LEVELS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+_TWO_LEVELS: Final = {"low": "low", "medium": "high", "high": "high"}
+_REASONING: Final = "reasoning_effort"
+
+
+def additional_fields(
+    request: ChatRequest,
+    family: Family,
+    dropped: dict[str, None],
+    *,
+    output_tokens_max: int,
+    adaptive_thinking: bool,
+) -> Json:
+    """`additionalModelRequestFields`. `output_tokens_max` bounds a budget of thinking."""
+    fields: Json = {}
+    if request.reasoning is not None:
+        if family.thinks is Thinks.THINKING:
+            limit = request.output_tokens_max or output_tokens_max
+            _add_thinking(request, fields, dropped, output_tokens_max=limit, adaptive_thinking=adaptive_thinking)
+        else:
+            _add_effort(request, request.reasoning, family.thinks, fields, dropped)
+    if request.top_k is not None:
+        if not family.top_k_at or thinks_aloud(fields):
+            dropped["top_k"] = None
+        else:
+            at = fields
+            for name in family.top_k_at[:-1]:
+                at = at.setdefault(name, {})
+            at[family.top_k_at[-1]] = request.top_k
+    if request.parallel_tool_calls is False and offers_tools(request):
+        if family.serial_tools:
+            fields["tool_choice"] = one_at_a_time(request)
+        else:
+            dropped["parallel_tool_calls"] = None
+    return fields
+
+
+def thinks_aloud(fields: Json) -> bool:
+    """Whether Claude was asked to think, which takes sampling away."""
+    return fields.get("thinking", {}).get("type") in ("enabled", "adaptive")
+
+
+def thinks_hard(fields: Json) -> bool:
+    """Whether Nova was asked for its highest effort, which takes sampling and the output limit away."""
+    return bool(fields.get("reasoningConfig", {}).get("maxReasoningEffort") == "high")
+
+
+def _add_thinking(
+    request: ChatRequest, fields: Json, dropped: dict[str, None], *, output_tokens_max: int, adaptive_thinking: bool
+) -> None:
+    reasoning = request.reasoning
+    if reasoning is None:
+        return
+    if not reasoning.enabled:
+        fields["thinking"] = {"type": "disabled"}
+        return
+    if must_call(request):
+        dropped[_REASONING] = None  # Claude refuses to think before a call that it must make
+        return
+    if reasoning.budget_tokens is not None and not reasoning.adaptive:
+        fields["thinking"] = {"type": "enabled", "budget_tokens": reasoning.budget_tokens}
+    elif adaptive_thinking:
+        fields["thinking"] = {"type": "adaptive"}
+    else:
+        budget = min(budget_of(reasoning.effort), output_tokens_max - 1)
+        if budget < BUDGET_MIN:
+            dropped[_REASONING] = None
+        else:
+            fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        return
+    if reasoning.display is not None:
+        fields["thinking"]["display"] = reasoning.display
+    if reasoning.effort is not None:
+        fields["output_config"] = {"effort": _CLAUDE_EFFORTS.get(reasoning.effort, reasoning.effort)}
+
+
+def _add_effort(
+    request: ChatRequest, reasoning: Reasoning, thinks: Thinks, fields: Json, dropped: dict[str, None]
+) -> None:
+    """Families that are told a word."""
+    if not reasoning.enabled:
+        if thinks is Thinks.REASONING_CONFIG:
+            fields["reasoningConfig"] = {"type": "disabled"}
+        elif thinks is Thinks.EFFORT:
+            dropped[_REASONING] = None  # gpt-oss always thinks
+        return
+    if thinks is Thinks.NOT:
+        dropped[_REASONING] = None
+        return
+    budget = reasoning.budget_tokens
+    asked = reasoning.effort or ("medium" if budget is None else effort_of(budget))
+    word = _LEVELS.get(asked, "medium")
+    if thinks is Thinks.EFFORT:
+        fields["reasoning_effort"] = word
+    elif thinks is Thinks.EFFORT_CONFIG:
+        fields["reasoning_config"] = _TWO_LEVELS[word]
+    else:
+        if word == "high" and request.output_tokens_max is not None:
+            word = "medium"  # at its highest Nova takes no output limit, and what was held rests on the limit
+            dropped[_REASONING] = None
+        fields["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": word}

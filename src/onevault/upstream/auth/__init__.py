@@ -1,0 +1,1 @@
+"""Credentials that each request must be given anew: signatures, and tokens that run out."""
