@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from scripts.translation import translation
 from typer.testing import CliRunner
 
 from onevault.api.errors import fault_headers, status_of
@@ -89,7 +90,17 @@ def faults() -> str:
     return "\n".join(lines) + "\n"
 
 
-WRITTEN: dict[str, Callable[[], str]] = {"metrics.md": metrics, "commands.md": commands, "errors.md": faults}
+def mapping() -> str:
+    """What maps to what between dialects."""
+    return HEAD.format(source="src/onevault/dialects/") + translation()
+
+
+WRITTEN: dict[str, Callable[[], str]] = {
+    "metrics.md": metrics,
+    "commands.md": commands,
+    "errors.md": faults,
+    "translation.md": mapping,
+}
 
 
 def main() -> int:

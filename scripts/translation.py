@@ -215,6 +215,10 @@ def translation() -> str:
     lines += [f"| `{reason}` | {' | '.join(_reason(caller, reason) for caller in CALLERS)} |" for reason in StopReason]
     lines += ["", "### Usage", "", f"| tokens | {' | '.join(CALLERS)} |", f"|---|{'---|' * len(CALLERS)}"]
     lines += [f"| {name} | {' | '.join(_counted(caller, usage) for caller in CALLERS)} |" for name, usage in USAGE]
+    lines += [
+        "",
+        "Metadata is kept with the call's record wherever the call goes, and sent where the target takes it.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -258,9 +262,10 @@ def _paths_told(caller: str, without: Sequence[Event], told: Sequence[Event]) ->
 
 
 def _reason(caller: str, reason: StopReason) -> str:
-    without = _written(caller, (_TEXT,), ended=())
-    told = _written(caller, (_TEXT,), ended=(ChoiceEnded(reason), Finished()))
-    values = [f"`{value}`" for _, value in sorted(_flat(told) - _flat(without)) if isinstance(value, str)]
+    """The words that differ from reason to reason."""
+    told = {each: _flat(_written(caller, (_TEXT,), ended=(ChoiceEnded(each), Finished()))) for each in StopReason}
+    common = set.intersection(*told.values())
+    values = [f"`{value}`" for _, value in sorted(told[reason] - common, key=str) if isinstance(value, str)]
     return ", ".join(dict.fromkeys(values)) or "*not told*"
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.flow.hostile import CONFIG, Hostile
+from tests.support.callers import CallerOf
+from tests.support.every_provider import configuration
 from tests.support.processes import GatewayProcess, SimulatorProcess
 
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
-    started = SimulatorProcess(tmp_path_factory.mktemp("simulator"), "--record-calls")
+    started = SimulatorProcess(tmp_path_factory.mktemp("simulator"), "--record-bodies")
     started.start()
     yield started
     started.stop()
@@ -25,6 +27,23 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProces
     started.start()
     yield started
     assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def every(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess) -> Iterator[GatewayProcess]:
+    """One with an entry of every kind of provider."""
+    directory = tmp_path_factory.mktemp("every")
+    started = GatewayProcess(directory, config=configuration(directory, simulator.base_url))
+    started.start()
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def caller_of(every: GatewayProcess) -> Iterator[CallerOf]:
+    made = CallerOf(every.base_url, every.api_key)
+    yield made
+    made.close()
 
 
 @pytest.fixture

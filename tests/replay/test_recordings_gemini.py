@@ -216,7 +216,9 @@ def test_usage_is_what_the_body_says() -> None:
 def test_any_split_gives_the_same_events() -> None:
     for exchange in CHATS:
         if exchange not in BLOCKED:
-            assert plain(decoded(exchange, passing=None, step=13)) == plain(decoded(exchange, passing=None)), exchange.name
+            assert plain(decoded(exchange, passing=None, step=13)) == plain(decoded(exchange, passing=None)), (
+                exchange.name
+            )
 
 
 def test_a_blocked_prompt_is_a_safety_violation_and_passes_to_its_own_dialect() -> None:

@@ -16,8 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from onevault.config.kinds import KINDS
+
 READY_TIMEOUT_S = 30.0
 _LEFT_OUT = ("ONEVAULT_", "OPENAI_", "ANTHROPIC_", "AI_GATEWAY_", "AI_QUOTA_", "HTTP_PROXY", "HTTPS_PROXY")
+
+
+_OF_PROVIDERS = {name for kind in KINDS.values() for names in kind.variables.values() for name in names}
 
 
 def free_port() -> int:
@@ -28,7 +33,11 @@ def free_port() -> int:
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The machine's environment without what would configure a gateway."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_LEFT_OUT)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(_LEFT_OUT) and name not in _OF_PROVIDERS
+    }
     return kept | {"PYTHONWARNINGS": "error", "NO_PROXY": "*"} | dict(extra)
 
 

@@ -35,6 +35,16 @@ class RequestUsageOut(Output):
     cache_read_tokens: int
     cache_write_tokens: int
     reasoning_tokens: int
+    input_audio_tokens: int
+    output_audio_tokens: int
+    input_image_tokens: int
+    output_image_tokens: int
+    input_video_tokens: int
+    characters: int = Field(description="Characters spoken.")
+    audio_ms: int = Field(description="Milliseconds of audio heard.")
+    images: int = Field(description="Images made.")
+    searches: int = Field(description="Searches done by the provider.")
+    service_tier: str | None = Field(description="As the provider reports it; null for its standard.")
     source: str = Field(description="provider, estimated or worst_case.")
 
 
@@ -110,6 +120,16 @@ def request_out(settled: Settled) -> RequestOut:
             cache_read_tokens=usage.cache_read_tokens,
             cache_write_tokens=usage.cache_write_tokens + usage.cache_write_1h_tokens,
             reasoning_tokens=usage.reasoning_tokens,
+            input_audio_tokens=usage.input_audio_tokens,
+            output_audio_tokens=usage.output_audio_tokens,
+            input_image_tokens=usage.input_image_tokens,
+            output_image_tokens=usage.output_image_tokens,
+            input_video_tokens=usage.input_video_tokens,
+            characters=usage.characters,
+            audio_ms=usage.audio_ms,
+            images=usage.images,
+            searches=usage.searches,
+            service_tier=usage.tier or None,
             source=settled.usage_source.value,
         ),
         request_ip=settled.request_ip,

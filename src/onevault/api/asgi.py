@@ -22,6 +22,9 @@ class Connection(Protocol):
 
     on_lost: Callable[[], None] | None
 
+    def break_off(self) -> None:
+        """Closes it without ending the message, so that its client sees that the message is not complete."""
+
 
 JSON = (b"content-type", b"application/json")
 QUERY_FIELDS_MAX = 50

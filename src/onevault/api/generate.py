@@ -25,7 +25,24 @@ from onevault.pipeline.answer import Answer
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.exchange import Exchange
 
-_PASSED_HEADERS = frozenset({b"anthropic-beta", b"openai-beta", b"x-simulate"})
+_PASSED_HEADERS = frozenset(
+    {
+        b"anthropic-beta",
+        b"cf-aig-backoff",
+        b"cf-aig-byok-alias",
+        b"cf-aig-cache-key",
+        b"cf-aig-cache-ttl",
+        b"cf-aig-collect-log",
+        b"cf-aig-event-id",
+        b"cf-aig-max-attempts",
+        b"cf-aig-metadata",
+        b"cf-aig-request-timeout",
+        b"cf-aig-retry-delay",
+        b"cf-aig-skip-cache",
+        b"openai-beta",
+        b"x-simulate",
+    }
+)
 _NO_QUERY: dict[str, str] = {}
 _log = structlog.get_logger("onevault.api")
 
@@ -89,7 +106,7 @@ class Generate:
         except Fault as fault:
             self.observer.fault(fault.kind.value)
             hang_up.answered()
-            await self._refuse(fault, request, stream, send)
+            await self._refuse(fault, request, stream, hang_up, send)
         except ClientGone:
             pass
         except asyncio.CancelledError:
@@ -100,12 +117,12 @@ class Generate:
                 raise
             hang_up.answered()
             if not hung_up:
-                await self._refuse(_shutting_down(), request, stream, send)
+                await self._refuse(_shutting_down(), request, stream, hang_up, send)
         except Exception as error:  # noqa: BLE001  # the edge: whatever it was, the caller gets a clean fault
             _log.error("internal fault", request_id=request.call_id, error=type(error).__name__, where=where(error))
             self.observer.fault(FaultKind.INTERNAL.value)
             hang_up.answered()
-            await self._refuse(Fault(FaultKind.INTERNAL, "The gateway failed."), request, stream, send)
+            await self._refuse(Fault(FaultKind.INTERNAL, "The gateway failed."), request, stream, hang_up, send)
         finally:
             self.in_flight.calls -= 1
             hang_up.answered()
@@ -163,9 +180,17 @@ class Generate:
         created_s = request.started_ns // 1_000_000_000
         return self.ingress.writer(answer.incoming, request_id=request.call_id, created_s=created_s)
 
-    async def _refuse(self, fault: Fault, request: CallerRequest, stream: Stream | None, send: Send) -> None:
+    async def _refuse(
+        self, fault: Fault, request: CallerRequest, stream: Stream | None, hang_up: HangUp, send: Send
+    ) -> None:
         if stream is not None:
-            await stream.fail(self.ingress.error_frame(fault, request_id=request.call_id))
+            frame = stream.error_frame(fault)
+            if frame is None:
+                frame = self.ingress.error_frame(fault, request_id=request.call_id)
+            if frame:
+                await stream.fail(frame)
+            else:
+                hang_up.break_off()  # bytes that are the provider's own have no way of saying it
             return
         headers = fault_headers(fault)
         headers += id_headers(request.call_id, self.ingress.dialect)

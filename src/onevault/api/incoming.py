@@ -104,6 +104,11 @@ class HangUp:
         """The last byte is about to be written: whatever comes now is no hang-up."""
         self._connection.on_lost = None
 
+    def break_off(self) -> None:
+        """The other way round: leaves an answer without its end."""
+        self._connection.on_lost = None
+        self._connection.break_off()
+
     def _lost(self) -> None:
         self._connection.on_lost = None
         self.happened = True

@@ -75,6 +75,10 @@ def _data_plane() -> dict[str, Any]:
         _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
         _query("before", {"type": "string"}),
     ]
+    pages = [
+        _query("pageSize", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}),
+        _query("pageToken", {"type": "string"}),
+    ]
     call = [_path("id", "`x-request-id`.")]
     operations = {
         "POST /v1/chat/completions create_chat_completion": chat,
@@ -84,6 +88,16 @@ def _data_plane() -> dict[str, Any]:
         "POST /v1/messages/count_tokens count_tokens": count,
         "GET /v1/models list_models": _read("The models that the key may use", "ModelList"),
         "GET /v1/models/{id} read_model": _read("One model", "Model", parameters=model),
+        "GET /v1beta/models list_models_googles_way": _read(
+            "The models that the key may use (Google)", "GoogleModelList", parameters=pages, error="GoogleError"
+        ),
+        "GET /v1beta/models/{id} read_model_googles_way": _read(
+            "One model (Google)", "GoogleModel", parameters=model, error="GoogleError"
+        ),
+        "GET /v1/ai/models list_models_below_ai": _read("The models that the key may use", "ModelList"),
+        "GET /api/v1/ai/health read_providers_health": _read(
+            "Whether calls are taken, and whose models the key may use", "Health"
+        ),
         "GET /v1/usage read_usage": _read("The caller's usage and what is left of its limits", "Usage"),
         "GET /v1/requests list_requests": _read("The caller's calls, newest first", "RequestList", parameters=page),
         "GET /v1/requests/{id} read_request": _read(
@@ -129,13 +143,15 @@ def _call(summary: str, asked: str, answer: str, *, stream: bool = False, error:
     }
 
 
-def _read(summary: str, answer: str, *, parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def _read(
+    summary: str, answer: str, *, parameters: list[dict[str, Any]] | None = None, error: str = "OpenAIError"
+) -> dict[str, Any]:
     return {
         "summary": summary,
         "tags": ["account"],
         "security": _KEY,
         "parameters": parameters or [],
-        "responses": _ok(answer) | _faults(_READ, "OpenAIError"),
+        "responses": _ok(answer) | _faults(_READ, error),
     }
 
 

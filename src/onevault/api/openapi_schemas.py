@@ -196,9 +196,23 @@ SCHEMAS: dict[str, Schema] = {
             "context_length": {"type": ["integer", "null"]},
             "max_output_tokens": {"type": ["integer", "null"]},
             "operations": array(STRING),
-            "pricing": {"type": ["object", "null"], "description": "US dollars per million tokens."},
+            "model": STRING | {"description": "As its provider calls it."},
+            "aliases": array(STRING),
+            "modalities": {"type": ["object", "null"], "description": "What it takes and gives; null: not known."},
+            "capabilities": {"type": ["array", "null"], "items": STRING},
+            "pricing": {
+                "type": ["object", "null"],
+                "description": "US dollars per million tokens and per unit, with tiers; null: not known.",
+            },
+            "unpriced": {"type": ["string", "null"], "description": "What is missing for a price."},
         },
         ("id", "object", "owned_by"),
+    ),
+    "GoogleModel": struct({"name": STRING, "supportedGenerationMethods": array(STRING)}, ("name",)),
+    "GoogleModelList": struct({"models": array(reference("GoogleModel")), "nextPageToken": STRING}, ("models",)),
+    "GoogleError": struct(
+        {"error": struct({"code": {"type": "integer"}, "message": STRING, "status": STRING}, ("code", "message"))},
+        ("error",),
     ),
     "ModelList": struct({"object": {"const": "list"}, "data": array(reference("Model"))}, ("data",)),
     "Usage": struct(
@@ -245,6 +259,15 @@ SCHEMAS: dict[str, Schema] = {
             "request_id": STRING,
         },
         ("type", "error"),
+    ),
+    "Health": struct(
+        {
+            "status": {"enum": ["healthy", "draining"]},
+            "version": STRING,
+            "timestamp": {"type": "string", "format": "date-time"},
+            "providers": array(struct({"name": STRING, "models": {"type": "integer"}}, ("name", "models"))),
+        },
+        ("status", "version", "timestamp", "providers"),
     ),
     "Status": struct({"status": STRING}, ("status",)),
 }

@@ -103,6 +103,11 @@ def bounded_protocol(
                 return
             super().on_headers_complete()
 
+        def break_off(self) -> None:
+            if self.cycle is not None:
+                self.cycle.disconnected = True  # the server need not say that nothing ended the answer
+            self.transport.close()
+
         def on_message_complete(self) -> None:
             if self._upgrading:
                 return

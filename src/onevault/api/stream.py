@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from onevault.api.asgi import Headers, Send
 from onevault.core.codec import AnswerFacts, AnswerWriter
 from onevault.core.events import Event, Finished
+from onevault.core.faults import Fault
 from onevault.core.money import format_usd
 
 _STREAM_HEADERS: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
@@ -55,6 +56,10 @@ class Stream:
         comment = self._writer.comment(f"x-gateway-cost-usd {format_usd(facts.cost)}")
         end = self._writer.finish(self._finished, facts)
         await self._send({"type": "http.response.body", "body": comment + end})
+
+    def error_frame(self, fault: Fault) -> bytes | None:
+        """As the writer would say it; None where it leaves that to the dialect."""
+        return self._writer.error_frame(fault)
 
     async def fail(self, frame: bytes) -> None:
         """Ends a stream that broke with an error event: nothing in it says that the answer is complete."""

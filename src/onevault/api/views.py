@@ -1,40 +1,17 @@
-"""What models, usage and past calls look like as JSON."""
+"""What usage and past calls look like as JSON."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from onevault.core.identity import Metric, Principal
-from onevault.core.money import NANOS_PER_USD, Nanos, usd_for_json
+from onevault.core.money import Nanos, usd_for_json
 from onevault.core.ports import Figures, ModelFacts, ModelUsage
 from onevault.core.records import Settled
 from onevault.core.usage import UsageSource
-
-
-def model_view(facts: ModelFacts) -> dict[str, Any]:
-    """OpenAI's model object, with what the gateway knows besides. Prices in US dollars per million tokens."""
-    rates = facts.price.rates if facts.price else None
-    return {
-        "id": facts.id,
-        "object": "model",
-        "created": 0,
-        "owned_by": facts.provider,
-        "provider": facts.provider,
-        "context_length": facts.context_length,
-        "max_output_tokens": facts.output_tokens_max,
-        "operations": [operation.value for operation in facts.operations],
-        "pricing": {
-            "version": facts.price.version,
-            "input_usd_per_mtok": rates.input / NANOS_PER_USD,
-            "output_usd_per_mtok": rates.output / NANOS_PER_USD,
-            "cache_read_usd_per_mtok": rates.cache_read / NANOS_PER_USD,
-            "cache_write_usd_per_mtok": rates.cache_write / NANOS_PER_USD,
-        }
-        if facts.price and rates
-        else None,
-    }
 
 
 def usage_view(principal: Principal, figures: Mapping[str, Figures], by_model: Sequence[ModelUsage]) -> dict[str, Any]:
@@ -116,6 +93,16 @@ def request_view(settled: Settled) -> dict[str, Any]:
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens + usage.cache_write_1h_tokens,
             "reasoning_tokens": usage.reasoning_tokens,
+            "input_audio_tokens": usage.input_audio_tokens,
+            "output_audio_tokens": usage.output_audio_tokens,
+            "input_image_tokens": usage.input_image_tokens,
+            "output_image_tokens": usage.output_image_tokens,
+            "input_video_tokens": usage.input_video_tokens,
+            "characters": usage.characters,
+            "audio_ms": usage.audio_ms,
+            "images": usage.images,
+            "searches": usage.searches,
+            "service_tier": usage.tier or None,
             "source": settled.usage_source.value if settled.held else UsageSource.PROVIDER.value,
         },
         "latency_ms": settled.latency_ms,
@@ -139,6 +126,19 @@ def request_view(settled: Settled) -> dict[str, Any]:
             ],
             "excluded": [{"deployment": deployment, "reason": reason} for deployment, reason in settled.excluded],
         },
+    }
+
+
+def health_view(models: Sequence[ModelFacts], *, draining: bool, version: str, now_ns: int) -> dict[str, Any]:
+    """Whether calls are taken now, and how many models of which provider the caller may use."""
+    each = {(facts.provider, facts.model): None for facts in models}
+    return {
+        "status": "draining" if draining else "healthy",
+        "version": version,
+        "timestamp": _moment(now_ns),
+        "providers": [
+            {"name": name, "models": count} for name, count in Counter(provider for provider, _ in each).items()
+        ],
     }
 
 

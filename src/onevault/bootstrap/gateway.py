@@ -102,9 +102,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         stack.push_async_callback(transport.close)
         simulator_url = simulator.base_url if simulator else None
         signing = Signing(transport, clock)
-        sender = ProviderSender(
-            transport, CODECS, endpoints(settings, simulator_url=simulator_url, signing=signing)
-        )
+        sender = ProviderSender(transport, CODECS, endpoints(settings, simulator_url=simulator_url, signing=signing))
         catalog = catalog_of(settings)
 
         known, greeting = await _known(settings, stores, clock, base_url=base_url)
@@ -125,7 +123,16 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             Call(sender, clock, random.random, redact),
         )
         account = Account(
-            authenticate, catalog, stores.ledger, stores.requests, stores.history, observer, clock, new_id
+            authenticate,
+            catalog,
+            stores.ledger,
+            stores.requests,
+            stores.history,
+            observer,
+            clock,
+            new_id,
+            lambda: in_flight.draining,
+            __version__,
         )
         admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight))
         metrics.watch(in_flight=lambda: in_flight.calls, loader_lag_s=lambda: stores.loader.lag_s)
@@ -154,6 +161,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             | {path: {"GET": page} for path, page in pages(described).items()},
             below={
                 "/v1/models/": {"GET": account.model},
+                "/v1beta/models/": {"GET": account.google_model},
                 "/v1/requests/": {"GET": account.request},
                 RELAY_PATH: dict.fromkeys(_RELAYED, relay),
             },
@@ -166,6 +174,9 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
 def _reading(account: Account, health: Health) -> dict[str, App]:
     return {
         "/v1/models": account.models,
+        "/v1/ai/models": account.models,
+        "/api/v1/ai/health": account.health,
+        "/v1beta/models": account.google_models,
         "/v1/usage": account.usage,
         "/v1/requests": account.request_list,
         "/health": health.live,

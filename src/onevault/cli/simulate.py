@@ -23,6 +23,7 @@ def simulate(
     record_calls: Annotated[
         bool, typer.Option("--record-calls", help="Keep the last calls for GET /_simulator/calls.")
     ] = False,
+    record_bodies: Annotated[bool, typer.Option("--record-bodies", help="… and what was asked in them.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Errors as one JSON document.")] = False,
 ) -> None:
     """Serves a fake provider that speaks OpenAI's and Anthropic's API. docs/simulator.md lists what a request can ask of it."""
@@ -35,7 +36,8 @@ def simulate(
                 output_tokens=output_tokens,
                 error=error_status,
                 error_rate=error_rate,
-                record_calls=record_calls,
+                record_calls=record_calls or record_bodies,
+                record_bodies=record_bodies,
             ),
             host,
             port,

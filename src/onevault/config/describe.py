@@ -35,12 +35,16 @@ def _provider(entry: ProviderSettings) -> str:
         parts = urlsplit(entry.base_url)
         where = f"at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     models = f"{len(entry.models)} models" if entry.models else "all models it is known to have"
-    key = "with a key" if entry.api_key else "without a key"
+    key = "with a key" if _has_credential(entry) else "without a key"
     timeouts = entry.timeouts
     return (
         f"provider {entry.name} ({entry.kind}): {where}, {key}, {models}, "
         f"{timeouts.total_s:g} s in all, {entry.retries_max} retries"
     )
+
+
+def _has_credential(entry: ProviderSettings) -> bool:
+    return any((entry.api_key, entry.gateway_token, entry.aws, entry.service_account))
 
 
 def _limits(settings: Settings) -> list[str]:

@@ -6,13 +6,16 @@ import re
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from onevault.config import keys
-from onevault.config.kinds import COMPATIBLE, KINDS, UNAVAILABLE, KindNeeds
+from onevault.config.kinds import KINDS
+from onevault.config.needs import lacks
 from onevault.config.problems import Problem, did_you_mean
-from onevault.config.rates import price
-from onevault.config.schema import ModelSettings, ProviderSettings
-from onevault.config.written import NOT_AVAILABLE, ModelWritten, ProviderWritten, TimeoutsWritten, Written
+from onevault.config.quantities import Refused
+from onevault.config.rates import incomplete, price
+from onevault.config.schema import AwsKeys, ModelSettings, ProviderSettings, ServiceAccount
+from onevault.config.service_account import service_account
+from onevault.config.written import ModelWritten, ProviderWritten, TimeoutsWritten, Written
 from onevault.core.ports import Timeouts
+from onevault.core.prices import Price
 
 ENTRIES_MAX: Final = 200
 MODELS_MAX: Final = 5_000
@@ -37,51 +40,74 @@ def providers(written: Written, problems: list[Problem]) -> tuple[ProviderSettin
 
 def _entry(name: str, entry: ProviderWritten, written: Written, *, problems: list[Problem]) -> ProviderSettings:
     path = f"providers.{name}"
-    kind = entry.type or name
-    needs = KINDS.get(kind)
-    if needs is None:
-        problems.append(_unknown_kind(path, kind, entry))
+    kind = KINDS.get(entry.type or name)
+    account = _account(f"{path}.service_account", entry, problems)
+    if kind is None:
+        problems.append(_unknown_kind(path, entry.type or name, entry))
     else:
-        problems.extend(_lacks(path, kind, entry, needs=needs))
+        project = account.project if account is not None else None
+        problems.extend(lacks(path, kind, entry, project=project))
     base_url = _base_url(f"{path}.base_url", entry.base_url, problems)
     models = entry.models or []
     problems.extend(_twice(path, models))
+    problems.extend(_at_odds(path, models))
     return ProviderSettings(
         name=name,
-        kind=kind,
+        kind=entry.type or name,
         api_key=entry.api_key,
         base_url=base_url,
         models=tuple(
             ModelSettings(
                 name=model.name,
                 aliases=tuple(model.aliases or ()),
+                base=model.base,
+                capabilities=frozenset(model.capabilities or ()),
+                lacks=frozenset(model.lacks or ()),
                 context_tokens_max=model.context_length,
                 output_tokens_max=model.max_output_tokens,
             )
             for model in models
         ),
-        prices={
-            **{model: price(rates) for model, rates in (entry.prices or {}).items()},
-            **{model.name: price(model.prices) for model in models if model.prices is not None},
-        },
+        prices=_prices(path, entry, problems),
         timeouts=_timeouts(entry.timeout or TimeoutsWritten(), written.routing.timeout, path=path, problems=problems),
         retries_max=_first(entry.retries, written.routing.retries, 2),
+        region=entry.region,
+        project=entry.project or (account.project if account is not None else None),
+        account_id=entry.account_id,
+        gateway_id=entry.gateway_id,
+        api_version=entry.api_version,
+        gateway_token=entry.gateway_token,
+        aws=_aws_keys(entry),
+        service_account=account,
+    )
+
+
+def _account(path: str, entry: ProviderWritten, problems: list[Problem]) -> ServiceAccount | None:
+    if entry.service_account is None:
+        return None
+    try:
+        return service_account(entry.service_account.reveal())
+    except Refused as refusal:
+        problems.append(Problem(path, str(refusal), refusal.expected))
+        return None
+
+
+def _aws_keys(entry: ProviderWritten) -> AwsKeys | None:
+    if entry.access_key_id is None or entry.secret_access_key is None:
+        return None
+    return AwsKeys(
+        access_key_id=entry.access_key_id,
+        secret_access_key=entry.secret_access_key,
+        session_token=entry.session_token,
     )
 
 
 def _unknown_kind(path: str, kind: str, entry: ProviderWritten) -> Problem:
     where = f"{path}.type"
-    known = kind.lower().replace("-", "_")
-    if known in COMPATIBLE:
-        address = entry.base_url or ""
-        suggested = address if address.rstrip("/").endswith(("/v1", "/openai")) else COMPATIBLE[known]
-        return Problem(
-            where, f"{kind!r} is spoken to as a compatible provider", f"type: openai_compatible, base_url: {suggested}"
-        )
-    if known in UNAVAILABLE:
-        return Problem(
-            where, f"{NOT_AVAILABLE}: {kind}", "type: openai_compatible, if it has an OpenAI-compatible base_url"
-        )
+    said = kind.lower().replace("-", "_")
+    meant = next((known.name for known in KINDS.values() if said in (known.name, *known.also_called)), None)
+    if meant is not None:
+        return Problem(where, f"{kind!r} is called {meant} here", f"type: {meant}")
     if entry.type is None:
         return Problem(
             where,
@@ -89,21 +115,6 @@ def _unknown_kind(path: str, kind: str, entry: ProviderWritten) -> Problem:
             "openai_compatible, or " + did_you_mean(kind, KINDS),
         )
     return Problem(where, f"{kind!r} is no known kind of provider", did_you_mean(kind, KINDS))
-
-
-def _lacks(path: str, kind: str, entry: ProviderWritten, *, needs: KindNeeds) -> list[Problem]:
-    problems = []
-    if entry.api_key is None and needs.needs_key:
-        problems.append(Problem(f"{path}.api_key", "missing", f"the key, or ${{{needs.key_variable}}}"))
-    if entry.api_key is not None and keys.placeholder(entry.api_key.reveal()):
-        problems.append(Problem(f"{path}.api_key", "a placeholder", "the key that the provider gave"))
-    if entry.base_url is None and needs.needs_base_url:
-        problems.append(
-            Problem(
-                f"{path}.base_url", "missing", f"the address of the API of this {kind} server, usually ending in /v1"
-            )
-        )
-    return problems
 
 
 def _base_url(path: str, written: str | None, problems: list[Problem]) -> str | None:
@@ -145,6 +156,29 @@ def _twice(path: str, models: list[ModelWritten]) -> list[Problem]:
                 problems.append(Problem(f"{path}.models[{index}]", f"{name!r} is named twice", "each name once"))
             seen.add(name)
     return problems
+
+
+def _at_odds(path: str, models: list[ModelWritten]) -> list[Problem]:
+    """Capabilities that a model is said both to have and to lack."""
+    return [
+        Problem(f"{path}.models[{index}].lacks", f"{both.value!r} is among its capabilities too", "one of the two")
+        for index, model in enumerate(models)
+        for both in sorted({*(model.capabilities or ())} & {*(model.lacks or ())})
+    ]
+
+
+def _prices(path: str, entry: ProviderWritten, problems: list[Problem]) -> dict[str, Price]:
+    stated = {f"{path}.prices.{name}": (name, written) for name, written in (entry.prices or {}).items()}
+    for index, model in enumerate(entry.models or []):
+        if model.prices is not None:
+            stated[f"{path}.models[{index}].prices"] = (model.name, model.prices)
+    found = {}
+    for where, (name, written) in stated.items():
+        if (missing := incomplete(written)) is not None:
+            problems.append(Problem(f"{where}.{missing}", "missing", "US dollars per million tokens; 0 if it is free"))
+        else:
+            found[name] = price(written)
+    return found
 
 
 def _timeouts(written: TimeoutsWritten, total_s: float | None, *, path: str, problems: list[Problem]) -> Timeouts:

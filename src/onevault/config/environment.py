@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from onevault.config.kinds import KINDS, KindNeeds
+from onevault.config.kinds import KINDS
 from onevault.config.problems import Problem
+from onevault.config.provider_kind import PLACES, SECRETS, ProviderKind
 from onevault.config.quantities import Refused, flag
-from onevault.config.written import NOT_AVAILABLE
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,6 @@ VARIABLES: Final = (
     Variable(name="AI_QUOTA_MONTHLY_SPEND_LIMIT", path=("limits", "max_cost_per_month")),
 )
 
-CLOUDFLARE: Final = ("AI_GATEWAY_ACCOUNT_ID", "AI_GATEWAY_ID", "AI_GATEWAY_TOKEN")
 GATEWAY_KEY_PREFIXES: Final = ("gw_live_", "gw_test_")
 """A provider's variable that holds one of our own keys belongs to a client of this gateway in the same shell, not to us."""
 
@@ -69,61 +68,68 @@ def overlaid(
 
 
 def _refused(environment: Mapping[str, str]) -> list[Problem]:
-    problems = [
-        Problem(name, f"{NOT_AVAILABLE}: Cloudflare AI Gateway as a provider", "nothing")
-        for name in CLOUDFLARE
-        if environment.get(name)
-    ]
     if written := environment.get("COST_TRACKING_ENABLED"):
         try:
             if not flag(written):
-                problems.append(
-                    Problem("COST_TRACKING_ENABLED", "cost tracking cannot be switched off", "true, or nothing")
-                )
+                return [Problem("COST_TRACKING_ENABLED", "cost tracking cannot be switched off", "true, or nothing")]
         except Refused as refusal:
-            problems.append(Problem("COST_TRACKING_ENABLED", str(refusal), refusal.expected))
-    return problems
+            return [Problem("COST_TRACKING_ENABLED", str(refusal), refusal.expected)]
+    return []
 
 
 def _add_providers(document: dict[str, Any], environment: Mapping[str, str], origins: dict[str, str]) -> None:
     """Creates entries where the file has none; where it has some, only completes those that it lists."""
     entries = document.get("providers")
     if not entries:
-        entries = {
-            kind: {}
-            for kind, needs in KINDS.items()
-            if needs.key_variable and _provider_key(environment, needs.key_variable)
-        }
+        entries = {name: {} for name, kind in KINDS.items() if _variable(kind, kind.made_by, environment)}
     if not isinstance(entries, Mapping):
         return
     completed: dict[str, Any] = {}
     for name, written in entries.items():
         entry = written if written is not None else {}
-        if isinstance(entry, Mapping) and (needs := KINDS.get(str(entry.get("type") or name))) is not None:
-            entry = _completed(dict(entry), f"providers.{name}", needs, environment=environment, origins=origins)
+        if isinstance(entry, Mapping) and (kind := KINDS.get(str(entry.get("type") or name))) is not None:
+            entry = _completed(dict(entry), f"providers.{name}", kind, environment=environment, origins=origins)
         completed[name] = entry
     document["providers"] = completed
 
 
 def _completed(
-    entry: dict[str, Any], path: str, needs: KindNeeds, *, environment: Mapping[str, str], origins: dict[str, str]
+    entry: dict[str, Any], path: str, kind: ProviderKind, *, environment: Mapping[str, str], origins: dict[str, str]
 ) -> dict[str, Any]:
-    """An entry with the key and address that the provider's own SDK would take. A key from the environment goes only to the
-    address from the environment or the provider's own, never to another one that the file names, and the other way round."""
-    key = _provider_key(environment, needs.key_variable)
-    if key is None:
-        return entry
-    base_url = environment.get(needs.base_url_variable or "", "").strip()
-    addressed = entry.get("base_url") or entry.get("url")
-    if not entry.get("api_key") and addressed in (None, base_url):
-        entry["api_key"] = key
-        origins[f"{path}.api_key"] = str(needs.key_variable)
-    if addressed is None and base_url and entry.get("api_key") == key:
-        entry["base_url"] = base_url
-        origins[f"{path}.base_url"] = str(needs.base_url_variable)
+    """An entry with the credential and address that the provider's own SDK would take. A credential from the environment goes
+    only to the address from the environment or the provider's own, never to another one that the file names, and the other way
+    round: an address from the environment gets no credential but the environment's."""
+    found = {name: said for name in kind.variables if (said := _variable(kind, name, environment)) is not None}
+    address = found.get("base_url")
+    said = entry.get("base_url") or entry.get("url")
+    same = said is None or (address is not None and str(said).rstrip("/") == address[1].rstrip("/"))
+    secrets = [name for name in SECRETS if name in kind.variables]
+    held = {name for name in secrets if entry.get(name)}
+    from_environment = {name for name in held if name in found and entry[name] == found[name][1]}
+    taken: list[str] = []
+    if not held and same:
+        taken = ["api_key"] if "api_key" in found else [name for name in secrets if name in found]
+    keyless = not any(need for need in kind.needs if not set(secrets).isdisjoint(need.fields))
+    if said is None and address is not None and (taken or from_environment or (keyless and not held)):
+        taken.append("base_url")
+    taken += [name for name in PLACES if name in found and not _says(entry, name, of_its_own=bool(held))]
+    for name in taken:
+        variable, value = found[name]
+        entry[name] = value
+        origins[f"{path}.{name}"] = variable
     return entry
 
 
-def _provider_key(environment: Mapping[str, str], name: str | None) -> str | None:
-    key = environment.get(name or "", "").strip()
-    return key if key and not key.startswith(GATEWAY_KEY_PREFIXES) else None
+def _says(entry: Mapping[str, Any], place: str, *, of_its_own: bool) -> bool:
+    """Whether an entry says which part of a provider it means; a service account of its own has its project with it."""
+    spellings = ("region", "location") if place == "region" else (place,)
+    return any(entry.get(name) for name in spellings) or (place == "project" and of_its_own)
+
+
+def _variable(kind: ProviderKind, field: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable that says a field of a kind, and its value. None where none is set, or where it is a key of this gateway."""
+    for name in kind.variables.get(field, ()):
+        value = environment.get(name, "").strip()
+        if value and not value.startswith(GATEWAY_KEY_PREFIXES):
+            return name, value
+    return None

@@ -20,7 +20,8 @@ CONFIG_VARIABLE: Final = "ONEVAULT_CONFIG"
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """The settings of the file at `path`, else at `ONEVAULT_CONFIG`, else of `onevault.yaml` where there is one, else of the
-    environment alone. Raises ConfigurationError with all problems; reads nothing but the file and `environment`."""
+    environment alone. Raises ConfigurationError with all problems; reads nothing but the file, `environment`, and the files of
+    service accounts' keys that they name."""
     source = chosen_file(path, environment)
     written, lines = document.read(source) if source is not None else ({}, {})
     return settings_from(written, environment, source=source, lines=lines)

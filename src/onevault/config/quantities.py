@@ -28,6 +28,7 @@ RATE_EXPECTED: Final = 'a whole number per minute, or with a unit: "1000/min", "
 FLAG_EXPECTED: Final = "true or false"
 PRICE_EXPECTED: Final = "US dollars per million tokens: 0 to 1000000, nine decimals at most"
 USD_PER_MILLION_MAX: Final = 1_000_000
+USD_PER_UNIT_MAX: Final = 1_000
 USD_EXPECTED: Final = "an amount of US dollars: 100.00"
 
 
@@ -124,6 +125,14 @@ def usd(written: object) -> Nanos:
         raise Refused(str(problem), USD_EXPECTED) from None
     if amount < 0:
         raise Refused(f"{_shown(written)} is negative", USD_EXPECTED)
+    return amount
+
+
+def usd_per_unit(written: object) -> Nanos:
+    """A price of one request, image, search or minute: dollars, exact to the nano."""
+    amount = usd(written)
+    if amount > USD_PER_UNIT_MAX * NANOS_PER_USD:
+        raise Refused(f"{_shown(written)} is out of bounds", f"0 to {USD_PER_UNIT_MAX} US dollars")
     return amount
 
 

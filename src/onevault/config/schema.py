@@ -8,7 +8,9 @@ of its own, so nobody fills in defaults later.
       gateway     version, environment, host, port, data_dir, durability, body_bytes_max, header_bytes_max,
                   header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max,
                   outgoing_proxy, outgoing_ca_file, outgoing_certificate_file, outgoing_key_file
-      providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts, retries_max
+      providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
+                  retries_max, and what some kinds need: region, project, account_id, gateway_id, api_version,
+                  gateway_token, aws, service_account
       security    admin_key, master_key
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
@@ -28,6 +30,7 @@ import msgspec
 
 from onevault.config.secret import Secret
 from onevault.core.money import Nanos
+from onevault.core.operations import Capability
 from onevault.core.ports import Timeouts
 from onevault.core.prices import Price
 
@@ -75,16 +78,40 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that an entry lists. None: what is known of the model's family holds."""
+    """A model that an entry lists. None: what is known of the model's family holds; that of `base`, where it is given.
+
+    `capabilities` are stated to be there and `lacks` not to be, whatever is known of the family.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
+    base: str | None = None
+    capabilities: frozenset[Capability] = frozenset()
+    lacks: frozenset[Capability] = frozenset()
     context_tokens_max: int | None = None
     output_tokens_max: int | None = None
 
 
+class AwsKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What signs requests to AWS. `session_token` comes with keys that expire."""
+
+    access_key_id: Secret
+    secret_access_key: Secret
+    session_token: Secret | None = None
+
+
+class ServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Google's key for a program. `private_key` is an RSA key in PEM; `token_uri` is https, or on this machine."""
+
+    client_email: str
+    private_key: Secret
+    token_uri: str
+    private_key_id: str = ""
+    project: str | None = None
+
+
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One enabled entry. `kind` names a row of `upstream/providers.py`. `base_url` has no trailing slash and None where the
+    """One enabled entry. `kind` names a row of `config/providers/`. `base_url` has no trailing slash and None where the
     kind's own holds (for the simulator: the one that runs inside). `models` empty: every model that the kind is known to
     have. `prices` are those configured, by model name; they replace the price data whole."""
 
@@ -96,6 +123,14 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     prices: Mapping[str, Price] = msgspec.field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
     retries_max: int = 2
+    region: str | None = None
+    project: str | None = None
+    account_id: str | None = None
+    gateway_id: str | None = None
+    api_version: str | None = None
+    gateway_token: Secret | None = None
+    aws: AwsKeys | None = None
+    service_account: ServiceAccount | None = None
 
 
 class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):

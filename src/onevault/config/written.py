@@ -5,6 +5,10 @@ Nothing here has a default: what is absent is None, and `assemble.py` decides wh
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
 from functools import partial
 from typing import Annotated, Literal
 
@@ -13,6 +17,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from onevault.config import quantities
 from onevault.config.quantities import Refused
 from onevault.config.secret import Secret
+from onevault.core.operations import Capability
 
 NOT_AVAILABLE = "not available in this version"
 
@@ -41,6 +46,35 @@ def _secret(written: object) -> Secret:
     return Secret(key)
 
 
+def _place(written: object, *, beside: str = "") -> str:
+    """A name that becomes part of an address: letters, digits and what may stand `beside` them."""
+    said = quantities.text(written)
+    if re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_{beside}-]{{0,99}}", said) is None:
+        also = ", ".join(f"`{character}`" for character in f"_{beside}")
+        raise Refused("not a name of that kind", f"letters, digits, {also} and `-`; 100 at most")
+    return said
+
+
+def _api_version(written: object) -> str:
+    """YAML takes an unquoted date for one."""
+    said = written.isoformat() if isinstance(written, date) else quantities.text(written)
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?|v1|preview", said) is None:
+        raise Refused("not a version of this API", "a date (2024-10-21, 2025-04-01-preview), or nothing for the v1 API")
+    return said
+
+
+def _service_account(written: object) -> Secret:
+    """JSON, or the path of a file: text either way until an entry that needs it is made of it."""
+    if isinstance(written, Mapping):
+        try:
+            return Secret(json.dumps(written))
+        except (TypeError, ValueError):
+            raise Refused("not the JSON of a service account's key", "it as Google gives it") from None
+    if not isinstance(written, str) or not written.strip():
+        raise Refused("neither a mapping nor a text", "a service account's key: its JSON, or the path of its file")
+    return Secret(written.strip())
+
+
 def _word(written: object, *, words: tuple[str, ...]) -> str:
     """One of some words; True and False are what YAML makes of `on` and `off`."""
     said = written.strip().lower() if isinstance(written, str) else ""
@@ -64,6 +98,11 @@ def _names(written: object) -> list[str]:
     if not isinstance(written, list):
         raise Refused("not a list of names", "a list: [first, second]")
     return [quantities.text(name) for name in written]
+
+
+def _capabilities(written: object) -> list[Capability]:
+    known = tuple(capability.value for capability in Capability)
+    return [Capability(_word(name, words=known)) for name in _names(written)]
 
 
 def _model(written: object) -> object:
@@ -95,8 +134,11 @@ Port = Annotated[int, BeforeValidator(partial(quantities.count, at_least=0, at_m
 One = Annotated[int, BeforeValidator(partial(quantities.count, at_most=1))]
 PerMinute = Annotated[int, BeforeValidator(quantities.per_minute)]
 Usd = Annotated[int, BeforeValidator(quantities.usd)]
+Capabilities = Annotated[list[Capability], BeforeValidator(_capabilities)]
+UsdPerUnit = Annotated[int, BeforeValidator(quantities.usd_per_unit)]
 UsdPerMillion = Annotated[int, BeforeValidator(quantities.usd_per_million)]
 Key = Annotated[Secret, BeforeValidator(_secret)]
+Place = Annotated[str, BeforeValidator(_place)]
 Off = Annotated[None, BeforeValidator(_off)]
 
 
@@ -140,18 +182,32 @@ class GatewayWritten(Section):
     outgoing_key_file: Text | None = None
 
 
-class PriceWritten(Section):
-    """US dollars per million tokens, and per request; 0 says that it is free."""
+class RatesWritten(Section):
+    """US dollars per million tokens or characters, per minute, and each; 0 says that it is free."""
 
-    input: UsdPerMillion
-    output: UsdPerMillion
+    input: UsdPerMillion | None = None
+    output: UsdPerMillion | None = None
     cached_input: UsdPerMillion | None = None
     cache_write: UsdPerMillion | None = None
     cache_write_1h: UsdPerMillion | None = None
     reasoning: UsdPerMillion | None = None
     input_audio: UsdPerMillion | None = None
+    cached_audio: UsdPerMillion | None = None
     output_audio: UsdPerMillion | None = None
-    request: Usd | None = None
+    input_image: UsdPerMillion | None = None
+    output_image: UsdPerMillion | None = None
+    input_video: UsdPerMillion | None = None
+    characters: UsdPerMillion | None = None
+    minute: UsdPerUnit | None = None
+    request: UsdPerUnit | None = None
+    image: UsdPerUnit | None = None
+    search: UsdPerUnit | None = None
+
+
+class PriceWritten(RatesWritten):
+    """The rates at the standard tier of service, and under `tiers` what is different at others."""
+
+    tiers: Annotated[dict[str, RatesWritten], BeforeValidator(_nothing_is_empty)] | None = None
 
 
 class ModelWritten(Section):
@@ -159,8 +215,11 @@ class ModelWritten(Section):
 
     name: Text
     aliases: Names | None = Field(default=None, validation_alias=AliasChoices("aliases", "alias"))
+    base: Text | None = None
     context_length: Count | None = None
     max_output_tokens: Count | None = None
+    capabilities: Capabilities | None = None
+    lacks: Capabilities | None = None
     prices: PriceWritten | None = None
 
 
@@ -189,7 +248,16 @@ class ProviderWritten(Section):
     rate_limit: Annotated[
         None, BeforeValidator(partial(_absent, hint="nothing: limits of keys, users and organizations hold"))
     ] = None
-    region: Annotated[None, BeforeValidator(partial(_absent, hint="nothing: leave it out"))] = None
+    region: Place | None = Field(default=None, validation_alias=AliasChoices("region", "location"))
+    project: Annotated[str, BeforeValidator(partial(_place, beside=".:"))] | None = None
+    account_id: Place | None = None
+    gateway_id: Place | None = None
+    gateway_token: Key | None = None
+    api_version: Annotated[str, BeforeValidator(_api_version)] | None = None
+    access_key_id: Key | None = None
+    secret_access_key: Key | None = None
+    session_token: Key | None = None
+    service_account: Annotated[Secret, BeforeValidator(_service_account)] | None = None
     weight: Annotated[
         None, BeforeValidator(partial(_absent, hint="nothing: providers are tried in the order of fallback_chain"))
     ] = None

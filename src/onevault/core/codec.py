@@ -64,6 +64,8 @@ class InputSize(msgspec.Struct, frozen=True, gc=False):
     audio_ms_at_most: int = 0
     images: int = 0
     searches_at_most: int = 0
+    audio_ms_estimated: int = 0
+    """Probably; 0: as at most."""
 
 
 class RequestLine(msgspec.Struct, frozen=True):
@@ -202,6 +204,9 @@ class AnswerWriter(Protocol):
     def stream_type(self) -> str | None: ...
     def comment(self, text: str) -> bytes:
         """Bytes between two frames of a stream that its clients skip; b"" where the dialect has no such thing."""
+
+    def error_frame(self, fault: Fault) -> bytes | None:
+        """A fault after the first byte, where this stream's form has a way of its own to say it; None: as the dialect's events do."""
 
     def write(self, events: Sequence[Event]) -> bytes:
         """Frames of a stream for these events (b"" where they need none yet). Not for `Finished`."""

@@ -30,6 +30,9 @@ class Operation(StrEnum):
 FREE = frozenset({Operation.COUNT_TOKENS, Operation.PASSTHROUGH_READ})
 """What no provider charges for: nothing is held, whatever its answer looks like."""
 
+RELAYED = frozenset({Operation.PASSTHROUGH, Operation.PASSTHROUGH_READ})
+"""What every configured provider takes, whichever model it is about, or none."""
+
 
 class Capability(StrEnum):
     """Something that a request may need of a model and that not every model can."""

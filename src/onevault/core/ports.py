@@ -211,9 +211,11 @@ class Target(msgspec.Struct, frozen=True):
     adaptive_thinking: bool = True
     """Whether the model decides itself how much to think, where its dialect can ask for that."""
     dialects: tuple[Dialect, ...] = ()
-    """The only dialects that the model is served in, where its provider speaks more; empty: all of them."""
+    """The only dialects that the model chats in, where its provider speaks more; empty: all of them."""
     lacks: frozenset[Capability] = frozenset()
     """What the model is known not to be able to."""
+    unpriced: str = ""
+    """What is missing for a price, where there is none."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -237,7 +239,7 @@ class Catalog(Protocol):
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/v1/models` tells of a model."""
+    """What `/v1/models` tells of a model. `capabilities` None: nobody knows; `aliases` are further ids of the same."""
 
     id: str
     provider: str
@@ -245,6 +247,12 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     context_length: int | None = None
     output_tokens_max: int | None = None
     price: Price | None = None
+    model: str = ""
+    """As its provider calls it."""
+    capabilities: frozenset[Capability] | None = None
+    aliases: tuple[str, ...] = ()
+    unpriced: str = ""
+    """What is missing for a price, where there is none."""
 
 
 class AttemptAnswer(Protocol):

@@ -15,6 +15,7 @@ from onevault.core.ports import Plan, Target
 from onevault.core.records import AttemptRecord, Caller, Outcome, Settled
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
 from onevault.pipeline.caller import CallerRequest
+from onevault.policy.pricing import version_charged
 
 CLIENT_CLOSED = "CLIENT_CLOSED"
 """What is recorded in place of a fault where nobody was left to be told one."""
@@ -77,7 +78,7 @@ class Receipt:
             model_asked=incoming.model or "",
             provider=target.provider if target else "",
             model=target.model if target else "",
-            price_version=target.price.version if target and target.price else "",
+            price_version=version_charged(target.price, self.usage.tier) if target and target.price else "",
             route_reason=self.plan.reason if self.plan else "",
             latency_ms=(now_ns - request.started_ns) // 1_000_000,
             attempts=tuple(self.attempts),

@@ -16,7 +16,7 @@ from onevault.core.records import Caller, Held
 from onevault.pipeline.receipt import Receipt
 from onevault.pipeline.tab import Tab
 from onevault.pipeline.uncancelled import uncancelled
-from onevault.policy.pricing import worst_case
+from onevault.policy.pricing import missing_price, worst_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,9 @@ class Reserve:
         _within_callers_budget(plan, receipt, held.amount)
         await self.ledger.reserve(held, principal.limits)
         receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
-        tab = Tab(receipt.incoming.size, free=receipt.incoming.operation in FREE)
+        operation, size = receipt.incoming.operation, receipt.incoming.size
+        ranked = size.searches_at_most if operation is Operation.RERANK else 0
+        tab = Tab(size, free=operation in FREE, searches=ranked)
         try:
             await self.journal.append(held)
             yield tab
@@ -58,7 +60,12 @@ class Reserve:
             output_tokens = max(output_tokens, output * incoming.choices)
             if target.price is not None:
                 dearest = worst_case(
-                    target.price, input_tokens_at_most=given, output_tokens_max=output, choices=incoming.choices
+                    target.price,
+                    incoming.size,
+                    input_tokens_at_most=given,
+                    output_tokens_max=output,
+                    choices=incoming.choices,
+                    tier=incoming.service_tier,
                 )
                 amount = max(amount, dearest)
         first = plan.targets[0]
@@ -87,7 +94,10 @@ def _input_tokens_at_most(incoming: Incoming, target: Target) -> int:
 
 
 def _output_tokens_max(plan: Plan, receipt: Receipt, target: Target) -> int:
-    asked = receipt.incoming.output_tokens_asked or plan.output_tokens_max
+    """Only a chat can be told how much to put out, so only of that a lower limit counts."""
+    asked = receipt.incoming.output_tokens_asked
+    if asked is None and receipt.incoming.operation is Operation.CHAT:
+        asked = plan.output_tokens_max
     return asked if asked is not None else target.output_tokens_max
 
 
@@ -106,10 +116,13 @@ def _within_callers_budget(plan: Plan, receipt: Receipt, amount: Nanos) -> None:
         most = nanos_from_usd(budget.max_cost_per_request)
     except ValueError as error:
         raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="budget.max_cost_per_request") from None
-    if any(target.price is None for target in plan.targets):
-        raise Fault(
-            FaultKind.UNPRICED_MODEL, "This model has no known price, so its cost cannot be limited.", param="model"
-        )
+    for target in plan.targets:
+        if missing := missing_price(target, receipt.incoming):
+            raise Fault(
+                FaultKind.UNPRICED_MODEL,
+                f"This call cannot be priced, so its cost cannot be limited: {missing}.",
+                param="model",
+            )
     if amount > most:
         raise Fault(
             FaultKind.BUDGET_EXCEEDED,

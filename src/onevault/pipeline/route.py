@@ -9,6 +9,8 @@ from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.ports import Catalog, Plan, Target
+from onevault.policy import capabilities
+from onevault.policy.pricing import missing_price
 
 Exclusions = tuple[tuple[str, str], ...]
 
@@ -21,7 +23,7 @@ class Route:
     output_tokens_limit: int | None = None
 
     def __call__(self, principal: Principal, incoming: Incoming) -> Plan:
-        """Raises Fault MODEL_NOT_FOUND, FORBIDDEN, UNPRICED_MODEL, or what else leaves no target."""
+        """Raises Fault MODEL_NOT_FOUND, FORBIDDEN, UNSUPPORTED_PARAMETER, UNPRICED_MODEL, or what else leaves no target."""
         routing = incoming.extensions.routing
         targets, reason = self._candidates(principal, incoming)
         excluded: Exclusions = ()
@@ -30,24 +32,18 @@ class Route:
                 targets, lambda target: target.provider in routing.providers, "not in routing.providers"
             )
             reason += " among the caller's providers"
-        if principal.has_budget:
-            targets, unpriced = _split(
-                targets, lambda target: target.price is not None, "no price is known, and a budget applies"
-            )
-            excluded += unpriced
-            if not targets and unpriced:
+            if not targets:
                 raise Fault(
-                    FaultKind.UNPRICED_MODEL,
-                    "This model has no known price, and a budget applies to this key. "
-                    "Give it a price in the configuration (providers.NAME.prices) or use a priced model.",
-                    param="model",
+                    FaultKind.INVALID_REQUEST,
+                    "None of the providers in routing.providers serves this model.",
+                    param="routing.providers",
                 )
-        if not targets:
-            raise Fault(
-                FaultKind.INVALID_REQUEST,
-                "None of the providers in routing.providers serves this model.",
-                param="routing.providers",
-            )
+        if incoming.needs:
+            targets, incapable = self._able(targets, principal, incoming)
+            excluded += incapable
+        if principal.has_budget:
+            targets, without_price = _priced(targets, incoming)
+            excluded += without_price
         if not routing.fallback:
             targets = targets[:1]
         return Plan(targets, reason, self._output_limit(incoming), excluded)
@@ -62,6 +58,30 @@ class Route:
             found += self.catalog.candidates(name, incoming.operation, principal)
         return found, "models preferred by the caller"
 
+    def _able(
+        self, targets: tuple[Target, ...], principal: Principal, incoming: Incoming
+    ) -> tuple[tuple[Target, ...], Exclusions]:
+        """The targets that lack nothing of what the request needs. Raises Fault UNSUPPORTED_PARAMETER where there is none."""
+        needs = incoming.needs
+        if all(needs.isdisjoint(target.lacks) for target in targets):
+            return targets, ()
+        lacking = {target: capabilities.missing(needs, target.lacks) for target in targets}
+        able = tuple(target for target, lacks in lacking.items() if not lacks)
+        if not able:
+            known = [
+                facts.id
+                for facts in self.catalog.models(principal)
+                if facts.capabilities is not None
+                and needs <= facts.capabilities
+                and incoming.operation in facts.operations
+            ]
+            raise capabilities.incapable(next(iter(lacking.values())), known)
+        return able, tuple(
+            (target.deployment, f"does not support {capabilities.said(lacks)}")
+            for target, lacks in lacking.items()
+            if lacks
+        )
+
     def _output_limit(self, incoming: Incoming) -> int | None:
         """The installation's limit on output where the caller set none; more than it is refused, never cut in silence."""
         limit, asked = self.output_tokens_limit, incoming.output_tokens_asked
@@ -74,6 +94,26 @@ class Route:
                 param="max_tokens",
             )
         return None
+
+
+def _priced(targets: tuple[Target, ...], incoming: Incoming) -> tuple[tuple[Target, ...], Exclusions]:
+    """The targets whose price tells everything that the request may cost. Raises Fault UNPRICED_MODEL where there is none."""
+    reasons = [missing_price(target, incoming) for target in targets]
+    if not any(reasons):
+        return targets, ()
+    priced = tuple(target for target, reason in zip(targets, reasons, strict=True) if not reason)
+    if not priced:
+        raise Fault(
+            FaultKind.UNPRICED_MODEL,
+            f"This call cannot be priced: {reasons[0]}. A budget applies to this key, so give the model its price in the "
+            "configuration (providers.NAME.prices) or use one that is priced.",
+            param="model",
+        )
+    return priced, tuple(
+        (target.deployment, f"{reason}, and a budget applies")
+        for target, reason in zip(targets, reasons, strict=True)
+        if reason
+    )
 
 
 def _split(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from onevault.core.codec import InputSize
 from onevault.core.events import (
     Event,
@@ -29,6 +31,8 @@ class Tab:
 
     size: InputSize
     free: bool = False
+    searches: int = 0
+    """How many a complete answer did, where the request tells exactly."""
     target: Target | None = None
     reached: bool = False
     finished: bool = False
@@ -81,12 +85,15 @@ class Tab:
         return Nanos(min(cost(price, usage), amount_held)), usage, UsageSource.ESTIMATED
 
     def _estimated(self) -> Usage:
-        reported = self.usage or NO_USAGE
-        return Usage(
-            input_tokens=reported.input_tokens or self.size.tokens_estimated,
+        """What was reported, completed by what is known of the request: what went in was used in any case, images only where
+        the answer is complete. Searches of a chat count as far as they were reported."""
+        reported, size = self.usage or NO_USAGE, self.size
+        return msgspec.structs.replace(
+            reported,
+            input_tokens=reported.input_tokens or size.tokens_estimated,
             output_tokens=max(reported.output_tokens, output_tokens_estimated(self.output_bytes)),
-            cache_read_tokens=reported.cache_read_tokens,
-            cache_write_tokens=reported.cache_write_tokens,
-            cache_write_1h_tokens=reported.cache_write_1h_tokens,
-            reasoning_tokens=reported.reasoning_tokens,
+            characters=reported.characters or size.characters,
+            audio_ms=reported.audio_ms or size.audio_ms_estimated or size.audio_ms_at_most,
+            images=reported.images or (size.images if self.finished else 0),
+            searches=reported.searches or (self.searches if self.finished else 0),
         )

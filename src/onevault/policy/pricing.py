@@ -1,23 +1,52 @@
-"""What a call costs, and at most can cost: integers summed exactly and rounded up once."""
+"""What a call costs, and at most can cost: integers summed exactly and rounded up once.
+
+Which tier of service a call is charged at: the one that its provider reports. Capacity that was bought ahead (`PREPAID`) has no
+price for a single call and is charged as standard. A tier without a known price is charged like the dearest that is known, and
+the record says so.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+from onevault.core.codec import Incoming, InputSize
 from onevault.core.money import Nanos, divided_up
-from onevault.core.prices import PER_MILLION, Price, Rates
-from onevault.core.usage import Usage
+from onevault.core.operations import FREE, Operation
+from onevault.core.ports import Target
+from onevault.core.prices import MS_PER_HOUR, PER_MILLION, ContextTier, Price, Rates
+from onevault.core.usage import AUTO_TIER, Usage, tier_named
+
+PREPAID: Final = frozenset({"scale", "reserved", "provisioned"})
+"""OpenAI's Scale Tier, Amazon Bedrock's reserved capacity, Google's and others' provisioned throughput."""
+
+DEAREST: Final = "dearest"
+
+_Tariff = tuple[Rates, tuple[ContextTier, ...]]
 
 
 def cost(price: Price, usage: Usage) -> Nanos:
-    """The cost of a usage. Of a call whose input is larger than a tier's threshold, all tokens cost the tier's rates.
+    """The cost of a usage at the tier of service that it reports. Of a call whose input is larger than a context tier's
+    threshold, all tokens cost that tier's rates.
 
-    Every input token is charged once, at the rate of the kind that it is reported as. Where kinds overlap (cached audio) or add
-    up to more than the whole, the kinds are taken in the order cache write for an hour, cache write, audio, cache read, and none
-    beyond the whole; the same for output: audio, then reasoning. So no report can cost more than its totals allow.
+    Every input token is charged once, at the rate of the kind that it is reported as; a kind that costs what text does is text.
+    Where kinds overlap (cached audio whose share is not told) or add up to more than the whole, they are taken in the order
+    cache write for an hour, cache write, cached audio, audio, image, video, cache read, and none beyond the whole; the same for
+    output: audio, image, then reasoning. So no report can cost more than its totals allow.
     """
+    tier = usage.tier
+    if tier and tier != AUTO_TIER:
+        tariffs = _tariffs(price, tier)
+        if len(tariffs) > 1:
+            return Nanos(max(_cost(rates, tiers, usage) for rates, tiers in tariffs))
+        return Nanos(_cost(*tariffs[0], usage))
+    return Nanos(_cost(price.rates, price.tiers, usage))
+
+
+def _cost(rates: Rates, tiers: tuple[ContextTier, ...], usage: Usage) -> int:
     input_tokens = usage.input_tokens
     output_tokens = usage.output_tokens
-    rates = price.rates
-    for tier in price.tiers:
+    for tier in tiers:
         if input_tokens > tier.above_tokens:
             rates = tier.rates
     total = rates.request * PER_MILLION
@@ -29,46 +58,155 @@ def cost(price: Price, usage: Usage) -> Nanos:
         kind = min(kind, input_tokens)
         input_tokens -= kind
         total += kind * rates.cache_write
-    if kind := usage.input_audio_tokens:
+    plain = rates.input
+    cached = usage.cache_read_tokens
+    if (kind := usage.input_audio_tokens) and rates.input_audio != plain:
+        both = min(usage.cache_read_audio_tokens, kind, cached, input_tokens)
+        cached -= both
+        kind = min(kind, input_tokens) - both
+        input_tokens -= both + kind
+        total += both * rates.cache_read_audio + kind * rates.input_audio
+    if (kind := usage.input_image_tokens) and rates.input_image != plain:
         kind = min(kind, input_tokens)
         input_tokens -= kind
-        total += kind * rates.input_audio
-    if kind := usage.cache_read_tokens:
+        total += kind * rates.input_image
+    if (kind := usage.input_video_tokens) and rates.input_video != plain:
         kind = min(kind, input_tokens)
         input_tokens -= kind
-        total += kind * rates.cache_read
+        total += kind * rates.input_video
+    if cached:
+        cached = min(cached, input_tokens)
+        input_tokens -= cached
+        total += cached * rates.cache_read
     if kind := usage.output_audio_tokens:
         kind = min(kind, output_tokens)
         output_tokens -= kind
         total += kind * rates.output_audio
+    if kind := usage.output_image_tokens:
+        kind = min(kind, output_tokens)
+        output_tokens -= kind
+        total += kind * rates.output_image
     if kind := usage.reasoning_tokens:
         kind = min(kind, output_tokens)
         output_tokens -= kind
         total += kind * rates.reasoning
-    total += input_tokens * rates.input + output_tokens * rates.output
-    return Nanos(divided_up(total, PER_MILLION))
+    total += input_tokens * plain + output_tokens * rates.output
+    if usage.characters or usage.audio_ms or usage.images or usage.searches:
+        return _with_units(total, rates, usage.characters, usage.audio_ms, usage.images, usage.searches)
+    return divided_up(total, PER_MILLION)
 
 
-def worst_case(price: Price, *, input_tokens_at_most: int, output_tokens_max: int, choices: int = 1) -> Nanos:
-    """The most that a call can cost whose input is no larger than `input_tokens_at_most` and each of whose `choices` is no
-    longer than `output_tokens_max`: no usage within these bounds costs more, whatever its kinds and whichever tier it falls in."""
+_COMMON: Final = 18_000_000
+"""What both a million and the milliseconds of an hour go into."""
+
+
+def _with_units(total: int, rates: Rates, characters: int, audio_ms: int, images: int, searches: int) -> int:
+    """A cost in nanos: `total` (nanos times a million) and what is not counted in tokens."""
+    total += characters * rates.characters + (images * rates.image + searches * (rates.search or 0)) * PER_MILLION
+    audio = audio_ms * rates.audio_hour
+    return divided_up(total * (_COMMON // PER_MILLION) + audio * (_COMMON // MS_PER_HOUR), _COMMON)
+
+
+def worst_case(
+    price: Price,
+    size: InputSize,
+    *,
+    input_tokens_at_most: int,
+    output_tokens_max: int,
+    choices: int = 1,
+    tier: str | None = None,
+) -> Nanos:
+    """The most that a call can cost whose input is no larger than `input_tokens_at_most`, each of whose `choices` is no longer
+    than `output_tokens_max`, and that uses no more of anything else than `size` says: no usage within these bounds costs more,
+    whatever its kinds and whichever context tier it falls in.
+
+    `tier` is the service tier asked for. A provider may serve at its standard instead; where it is to choose (`auto`), or the
+    tier has no known price, the dearest known counts.
+    """
     output_tokens = output_tokens_max * choices
-    if not price.tiers:
-        return Nanos(divided_up(_dearest(price.rates, input_tokens_at_most, output_tokens), PER_MILLION))
+    if tier:
+        tariffs: Iterable[_Tariff] = ((price.rates, price.tiers), *_tariffs(price, tier))
+        return Nanos(max(_most(*tariff, size, input_tokens_at_most, output_tokens) for tariff in tariffs))
+    return Nanos(_most(price.rates, price.tiers, size, input_tokens_at_most, output_tokens))
+
+
+def _most(rates: Rates, tiers: tuple[ContextTier, ...], size: InputSize, input_tokens: int, output_tokens: int) -> int:
+    if not tiers:
+        return _dearest(rates, size, input_tokens, output_tokens)
     most = 0
-    rates = price.rates
-    for tier in price.tiers:
-        most = max(most, _dearest(rates, min(input_tokens_at_most, tier.above_tokens), output_tokens))
-        if input_tokens_at_most <= tier.above_tokens:
-            break
+    for tier in tiers:
+        most = max(most, _dearest(rates, size, min(input_tokens, tier.above_tokens), output_tokens))
+        if input_tokens <= tier.above_tokens:
+            return most
         rates = tier.rates
-    else:
-        most = max(most, _dearest(rates, input_tokens_at_most, output_tokens))
-    return Nanos(divided_up(most, PER_MILLION))
+    return max(most, _dearest(rates, size, input_tokens, output_tokens))
 
 
-def _dearest(rates: Rates, input_tokens: int, output_tokens: int) -> int:
-    """The numerator with every token of the dearest kind."""
-    dearest_input = max(rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.input_audio)
-    dearest_output = max(rates.output, rates.reasoning, rates.output_audio)
-    return input_tokens * dearest_input + output_tokens * dearest_output + rates.request * PER_MILLION
+def _dearest(rates: Rates, size: InputSize, input_tokens: int, output_tokens: int) -> int:
+    """Nanos with every token of the dearest kind."""
+    dearest_input = max(
+        rates.input,
+        rates.cache_read,
+        rates.cache_write,
+        rates.cache_write_1h,
+        rates.input_audio,
+        rates.input_image,
+        rates.input_video,
+        rates.cache_read_audio,
+    )
+    dearest_output = max(rates.output, rates.reasoning, rates.output_audio, rates.output_image)
+    total = input_tokens * dearest_input + output_tokens * dearest_output + rates.request * PER_MILLION
+    if size.characters or size.audio_ms_at_most or size.images or size.searches_at_most:
+        return _with_units(total, rates, size.characters, size.audio_ms_at_most, size.images, size.searches_at_most)
+    return divided_up(total, PER_MILLION)
+
+
+def _tariffs(price: Price, word: str) -> tuple[_Tariff, ...]:
+    """The rates that may hold at a tier of service: its own, or all that are known where it has none of its own."""
+    tier = tier_named(word)
+    if not tier:
+        return ((price.rates, price.tiers),)
+    for service in price.services:
+        if service.name == tier:
+            return ((service.rates, service.tiers),)
+    if tier in PREPAID:
+        return ((price.rates, price.tiers),)
+    return ((price.rates, price.tiers), *((service.rates, service.tiers) for service in price.services))
+
+
+def _is_stated(price: Price, tier: str) -> bool:
+    return any(service.name == tier for service in price.services)
+
+
+def _is_known(price: Price, tier: str) -> bool:
+    return not tier or tier in PREPAID or _is_stated(price, tier)
+
+
+def missing_price(target: Target, incoming: Incoming) -> str:
+    """What is missing for a call's price at a target ("": nothing)."""
+    if incoming.operation in FREE:
+        return ""
+    if target.price is None:
+        return target.unpriced or "no price is known for it"
+    return unpriced(target.price, incoming.size, incoming.service_tier, searches=incoming.operation is Operation.CHAT)
+
+
+def unpriced(price: Price, size: InputSize, tier: str | None, *, searches: bool = True) -> str:
+    """What of a call this price does not tell ("": nothing), in words that a caller may read. `searches`: whether those that
+    it does are paid beside its tokens."""
+    if tier and (asked := tier_named(tier)) != AUTO_TIER and not _is_known(price, asked):
+        return f"its service tier {asked!r} has no known price"
+    if searches and size.searches_at_most and price.rates.search is None:
+        return "the fee for its provider's searches is not known"
+    return ""
+
+
+def version_charged(price: Price, tier: str) -> str:
+    """The price's version, and after `#` the tier of service whose rates a usage of this tier costs where it is not the standard
+    one: `genai-prices/0.2.3:openai/gpt-5#flex`, `…#dearest` where the tier has no known price."""
+    if not tier:
+        return price.version
+    name = tier_named(tier)
+    if not name or name == AUTO_TIER or (name in PREPAID and not _is_stated(price, name)):
+        return price.version
+    return f"{price.version}#{name if _is_stated(price, name) else DEAREST}"

@@ -11,8 +11,9 @@ from typing import Final
 from onevault.config.schema import Settings
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
-from onevault.core.operations import Operation
+from onevault.core.operations import RELAYED, Capability, Operation
 from onevault.core.ports import ModelFacts, Target
+from onevault.policy.capabilities import suggested
 from onevault.upstream.offers import Offer, entries
 from onevault.upstream.prices import Prices
 
@@ -55,10 +56,11 @@ class ConfiguredCatalog:
     def _resolve(self, name: str | None, operation: Operation, test: bool, allowed: Allowed) -> tuple[Target, ...]:
         if not name or name == AUTO:
             return self._default(operation, test, allowed)
-        offers = self._offers(name)
+        offers = self._relayed(name) if operation in RELAYED else self._offers(name)
         if not offers:
             raise self._not_found(name, test, allowed)
-        reachable = [offer for offer in offers if _reachable(offer, test=test, explicit=self._is_explicit(name))]
+        explicit = operation in RELAYED or self._is_explicit(name)
+        reachable = [offer for offer in offers if _reachable(offer, test=test, explicit=explicit)]
         if not reachable:
             if test:
                 raise Fault(
@@ -68,11 +70,12 @@ class ConfiguredCatalog:
         permitted = [offer for offer in reachable if _permits(allowed, name, offer)]
         if not permitted:
             raise Fault(FaultKind.FORBIDDEN, f"This key may not use the model {_quoted(name)}.", param="model")
-        able = tuple(offer.target for offer in permitted if operation in offer.operations)
+        able = tuple(offer.target for offer in permitted if offer.takes(operation))
         if not able:
+            usable = [facts.id for facts in self._models(test, allowed) if operation in facts.operations]
             raise Fault(
                 FaultKind.UNSUPPORTED_PARAMETER,
-                f"The model {_quoted(name)} is not offered for {_SAID[operation]} here.",
+                f"The model {_quoted(name)} is not offered for {_SAID[operation]} here.{suggested(usable)}",
                 param="model",
             )
         return able
@@ -90,7 +93,7 @@ class ConfiguredCatalog:
             usable = tuple(
                 offer.target
                 for offer in found
-                if operation in offer.operations
+                if offer.takes(operation)
                 and _reachable(offer, test=test, explicit=explicit)
                 and _permits(allowed, name, offer)
             )
@@ -109,7 +112,7 @@ class ConfiguredCatalog:
         others = (
             offer.target
             for offer in self._offers(usable[0].model)
-            if operation in offer.operations
+            if offer.takes(operation)
             and _reachable(offer, test=test, explicit=False)
             and _permits(allowed, usable[0].model, offer)
         )
@@ -123,6 +126,12 @@ class ConfiguredCatalog:
         if (found := self._explicit(name)) is not None:
             return (found,)
         return tuple(offer for entry in self._entries if (offer := entry.offer(name)) is not None)
+
+    def _relayed(self, name: str) -> tuple[Offer, ...]:
+        """The entry that `provider/model` names; the model may be missing, or none that it lists."""
+        provider, _, model = name.partition("/")
+        entry = self._by_name.get(provider)
+        return (entry.relayed_offer(model),) if entry is not None and len(name) <= NAME_CHARACTERS_MAX else ()
 
     def _explicit(self, name: str) -> Offer | None:
         provider, slash, model = name.partition("/")
@@ -148,11 +157,31 @@ class ConfiguredCatalog:
                 if not offer.operations or not _permits(allowed, name, offer):
                     continue
                 if _reachable(offer, test=test, explicit=explicit) and name not in found:
-                    found[name] = _model_facts(name, offer)
+                    found[name] = self._model_facts(name, offer)
                 elif _reachable(offer, test=test, explicit=True):
                     longer = f"{offer.target.provider}/{offer.target.model}"
-                    found.setdefault(longer, _model_facts(longer, offer))
+                    found.setdefault(longer, self._model_facts(longer, offer))
         return tuple(found.values())
+
+    def _model_facts(self, name: str, offer: Offer) -> ModelFacts:
+        target = offer.target
+        own = self._by_name[target.provider].names_of(target.model)
+        meant = (*own, *(f"{target.provider}/{one}" for one in own))
+        aliases = (alias for alias, model in self._settings.routing.aliases.items() if model in meant)
+        return ModelFacts(
+            id=name,
+            provider=target.provider,
+            operations=offer.operations,
+            context_length=target.context_tokens_max if target.context_is_known else None,
+            output_tokens_max=target.output_tokens_max
+            if target.context_is_known and target.output_tokens_max
+            else None,
+            price=target.price,
+            model=target.model,
+            capabilities=frozenset(Capability) - target.lacks if offer.is_known else None,
+            aliases=tuple(alias for alias in dict.fromkeys((*own, *aliases)) if alias != name),
+            unpriced=target.unpriced,
+        )
 
     def _not_found(self, name: str, test: bool, allowed: Allowed) -> Fault:
         near: list[str] = []
@@ -167,6 +196,14 @@ _SAID: Final = {
     Operation.CHAT: "chat",
     Operation.EMBEDDINGS: "embeddings",
     Operation.COUNT_TOKENS: "counting tokens",
+    Operation.IMAGES: "making images",
+    Operation.IMAGE_EDITS: "editing images",
+    Operation.SPEECH: "speech",
+    Operation.TRANSCRIPTION: "transcription",
+    Operation.MODERATION: "moderation",
+    Operation.RERANK: "reranking",
+    Operation.PASSTHROUGH: "relayed calls",
+    Operation.PASSTHROUGH_READ: "relayed calls",
 }
 
 
@@ -184,18 +221,6 @@ def _permits(allowed: Allowed, name: str, offer: Offer) -> bool:
         return True
     prefixes = tuple(pattern[:-1] for pattern in allowed if pattern.endswith("*"))
     return any(known.startswith(prefixes) for known in names)
-
-
-def _model_facts(name: str, offer: Offer) -> ModelFacts:
-    target = offer.target
-    return ModelFacts(
-        id=name,
-        provider=target.provider,
-        operations=offer.operations,
-        context_length=target.context_tokens_max if target.context_is_known else None,
-        output_tokens_max=target.output_tokens_max if target.context_is_known and target.output_tokens_max else None,
-        price=target.price,
-    )
 
 
 def _quoted(name: str) -> str:

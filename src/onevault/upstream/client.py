@@ -183,7 +183,9 @@ class Attempt:
         """In the caller's own dialect where the provider speaks it for this model, else in the first."""
         dispatch, incoming = self._dispatch, self._dispatch.incoming
         target = dispatch.target
-        dialects = target.dialects or endpoint.dialects[incoming.operation]
+        dialects = endpoint.dialects[incoming.operation]
+        if target.dialects and incoming.operation is Operation.CHAT:
+            dialects = target.dialects
         passing = incoming if incoming.dialect in dialects else None
         self._codec = self._codecs[incoming.dialect if passing is not None else dialects[0]]
         self._decoder = self._codec.decoder(stream=incoming.stream, passing=passing)
@@ -227,7 +229,6 @@ class Attempt:
             self._first = self._decoder.close()
         except TransportError as error:
             raise _broken(error, self._dispatch) from None
-
 
     def _named(self, events: list[Event]) -> list[Event]:
         """Some dialects' answers do not say which model gave them; callers of others expect to read it."""

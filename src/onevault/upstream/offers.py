@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from onevault.config.schema import ModelSettings, ProviderSettings, Settings
-from onevault.core.operations import Operation
+from onevault.core.operations import RELAYED, Dialect, Operation
 from onevault.core.ports import Target
 from onevault.core.prices import Price
-from onevault.upstream.models import ANY, facts
+from onevault.upstream.families import ANY
+from onevault.upstream.models import Facts, facts, is_fine_tuned
 from onevault.upstream.prices import Listing, Prices, provider_at
 from onevault.upstream.providers import KINDS, ProviderKind
 
@@ -21,6 +22,11 @@ class Offer(msgspec.Struct, frozen=True):
     for_tests: bool
     live_by_name: bool
     """Whether live keys reach it by the model's bare name; otherwise only as `provider/model`."""
+    is_known: bool = False
+    """Whether it is known what the model lacks."""
+
+    def takes(self, operation: Operation) -> bool:
+        return operation in self.operations or operation in RELAYED
 
 
 class Entry:
@@ -61,12 +67,29 @@ class Entry:
         """The same where the caller named this entry: without a list of models, any name is tried."""
         return self.offer(name) if self._listed else self._offer(ModelSettings(name=name))
 
+    def relayed_offer(self, name: str) -> Offer:
+        """What a relayed request is sent to: the model that it names, where it names one, has its price and nothing else of it
+        counts."""
+        return self._offer(self._listed.get(name) or ModelSettings(name=name))
+
+    def names_of(self, model: str) -> tuple[str, ...]:
+        """A model's own name and the further ones that the configuration gives it here."""
+        listed = self._listed.get(model)
+        return (listed.name, *listed.aliases) if listed is not None else (model,)
+
     def _can_be_called(self, name: str) -> bool:
-        """Whether the price data knows a name as that of a model whose operations are offered here."""
+        """Whether the price data knows a name as that of a model whose operations are offered here, in a dialect that it is
+        served in."""
         listing = self._listing(name)
-        if listing is None or name.startswith("ft:") or name.endswith("-"):
+        whole_family = (
+            name.endswith("-") or name.startswith("regional.") or (name.startswith("ft:") and not is_fine_tuned(name))
+        )
+        if listing is None or whole_family:
             return False  # the data's ids for whole families are no names of models
-        return bool(self._operations(facts(name, listing.context_tokens).operations))
+        known = facts(name, listing.context_tokens)
+        if known.dialects and Operation.CHAT in known.operations and not self._dialects(known):
+            return False
+        return bool(self._operations(known.operations))
 
     def _listing(self, name: str) -> Listing | None:
         found = (self._prices.find(provider, name) for provider in self._prices_from)
@@ -75,39 +98,65 @@ class Entry:
     def _operations(self, offered: tuple[Operation, ...]) -> tuple[Operation, ...]:
         return tuple(operation for operation in offered if operation in self.kind.codecs)
 
+    def _dialects(self, known: Facts) -> tuple[Dialect, ...]:
+        """Those dialects of a model's own that this entry speaks; none: the entry does not serve it as its own provider does."""
+        spoken = self.kind.codecs.get(Operation.CHAT, ())
+        return tuple(dialect for dialect in spoken if dialect in known.dialects)
+
     def _offer(self, model: ModelSettings) -> Offer:
         settings, listing = self._settings, self._listing(model.name)
-        known = facts(model.name, listing.context_tokens if listing is not None else None)
+        base = self._listing(model.base) if model.base is not None and listing is None else listing
+        known = facts(model.base or model.name, base.context_tokens if base is not None else None)
         context = model.context_tokens_max or known.context_tokens_max
         output = known.output_tokens_max if model.output_tokens_max is None else model.output_tokens_max
         operations = self._operations(known.operations or ANY)  # whoever names a model means that it can be called
+        price, unpriced = self._price(model, base, operations)
         target = Target(
             provider=self.name,
             deployment=self.name,
             model=model.name,
-            price=self._price(model.name, listing, operations),
+            price=price,
             output_tokens_max=min(output, context),
             context_tokens_max=context,
             timeouts=settings.timeouts,
             retries_max=settings.retries_max,
             context_is_known=model.context_tokens_max is not None or known.context_is_known,
             adaptive_thinking=known.adaptive_thinking,
+            dialects=() if self.kind.for_tests else self._dialects(known),
+            lacks=(known.lacks - model.capabilities) | model.lacks,
+            unpriced=unpriced,
         )
         return Offer(
             target,
             operations,
             self.kind.for_tests,
             self._live_by_name or model.name in self.kind.prices,
+            is_known=known.is_known or bool(model.capabilities or model.lacks),
         )
 
-    def _price(self, name: str, listing: Listing | None, operations: tuple[Operation, ...]) -> Price | None:
-        configured = self._settings.prices.get(name) or self.kind.prices.get(name)
-        if configured is not None or listing is None:
-            return configured
+    def _price(
+        self, model: ModelSettings, listing: Listing | None, operations: tuple[Operation, ...]
+    ) -> tuple[Price | None, str]:
+        """The price, or what is missing for one. `listing` is that of the name, else of the base that the configuration gives."""
+        configured = self._settings.prices.get(model.name) or self.kind.prices.get(model.name)
+        if configured is not None:
+            return configured, ""
+        if listing is None and model.base is not None:
+            base = self._settings.prices.get(model.base) or self.kind.prices.get(model.base)
+            if base is not None:
+                return base, ""
+        if listing is None:
+            return None, "no price is known for it"
         price = listing.price
-        if price is not None and Operation.CHAT in operations and not price.rates.output:
-            return None  # the data knows no price for what a chat puts out
-        return price
+        if price is not None and Operation.CHAT in operations and _output_is_unpriced(price):
+            return None, "the price of its output is not published"
+        return price, listing.missing
+
+
+def _output_is_unpriced(price: Price) -> bool:
+    """Whether the data knows no price for what a chat puts out (and does not say that all of it is free)."""
+    rates = price.rates
+    return not rates.output and bool(rates.input or rates.audio_hour or rates.characters)
 
 
 def entries(settings: Settings, prices: Prices) -> tuple[Entry, ...]:

@@ -1,66 +1,51 @@
-"""Compiles published prices to exact integers: what cannot be priced is None and never 0.
+"""Compiles published prices to exact integers: what cannot be priced says why, and is never 0.
 
-Source: the price data that comes with the `genai-prices` package; it is updated by upgrading it. `docs/decisions/0006-prices.md`
-says which of its traps are avoided how.
+Source: the price data that comes with the `genai-prices` package, updated by upgrading it, and the rows of `published.py`.
+`docs/decisions/0006-prices.md` says which traps of the data are avoided how.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
 
 import msgspec
 from genai_prices import data
-from genai_prices.types import ModelInfo, ModelPrice, Provider, StartDateConstraint, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, StartDateConstraint
 
-from onevault.core.money import NANOS_PER_USD
-from onevault.core.prices import ContextTier, Price, Rates
+from onevault import __version__
+from onevault.core.prices import ContextTier, Price, Rates, ServiceTier
+from onevault.upstream.published import (
+    AS_STANDARD,
+    HALF_AS_BATCH,
+    IN_THE_US,
+    ROWS,
+    US_PERCENT,
+    Published,
+    Usd,
+    published,
+)
+from onevault.upstream.tables import Listed, Table, Unpriceable, dearest, scaled
 
 SOURCE: Final = f"genai-prices/{version('genai-prices')}"
-RATE_MAX: Final = 1_000_000 * NANOS_PER_USD
-"""A million dollars per million tokens: beyond it the data is wrong, and the integers of a hold would outgrow 64 bits."""
+OWN: Final = f"onevault/{__version__}"
 
 _PROVIDERS: Final[Mapping[str, Provider]] = {provider.id: provider for provider in data.providers}
-
-_SEPARATE: Final = frozenset(
-    {
-        "web_searches_kcount",
-        "storage_searches_kcount",
-        "input_document_kpages",
-        "input_annotated_document_kpages",
-    }
-)
-"""Charged by providers beside the tokens, and only where a caller asks for such a tool: not part of a token's price."""
-
-_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "input": ("input_mtok", "input_text_mtok", "input_image_mtok", "input_video_mtok"),
-    "output": ("output_mtok", "output_text_mtok", "output_image_mtok", "output_video_mtok", "output_citation_mtok"),
-    "cache_read": ("cache_read_mtok", "cache_text_read_mtok", "cache_image_read_mtok"),
-    "cache_write": ("cache_write_mtok", "cache_write_5m_mtok"),
-    "cache_write_1h": ("cache_write_1h_mtok",),
-    "reasoning": ("output_reasoning_mtok",),
-    "input_audio": ("input_audio_mtok",),
-    "output_audio": ("output_audio_mtok",),
-}
-"""Which published prices make up which rate. Usage tells neither images nor video from text, so the dearest counts."""
-
-_COUNTED: Final = frozenset(key for keys in _KINDS.values() for key in keys)
-_PER_REQUEST: Final = "requests_kcount"
-_PASSED_OVER: Final = frozenset({"cache_audio_read_mtok"})
-"""Cached audio is charged as audio, which is never cheaper."""
+_NO_USD: Final[Usd] = {}
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What the data knows of a model name: the id it goes by, its price (None: unpriced), its context window in tokens."""
+    """What is known of a model name: the id it goes by, its price, its context window in tokens; and, where it has no price, what
+    is missing, in words that a caller may read."""
 
     id: str
     price: Price | None
     context_tokens: int | None
+    missing: str = ""
 
 
 class Prices:
@@ -71,17 +56,25 @@ class Prices:
         self.find: Callable[[str, str], Listing | None] = lru_cache(maxsize=remembered_max)(self._find)
 
     def _find(self, provider: str, model: str) -> Listing | None:
-        """A model by the name that its provider takes, dated versions included. None: the data does not know the name."""
+        """A model by the name that its provider takes, dated versions included. None: nothing is known of the name."""
         known = _PROVIDERS.get(provider)
         info = known.find_model(model, all_providers=data.providers) if known is not None else None
-        if known is None or info is None:
-            return None
-        return Listing(info.id, compiled(known.id, info, self._today), info.context_window)
+        own = published(provider, model)
+        if info is None:
+            if own is None:
+                return None
+            info = ModelInfo(id=model, match=None)  # type: ignore[arg-type]  # a row alone: nothing is matched by it
+        found = compiled(provider, info, self._today, own)
+        if isinstance(found, Price):
+            return Listing(info.id, found, info.context_window)
+        return Listing(info.id, None, info.context_window, found)
 
     def models(self, provider: str) -> tuple[str, ...]:
-        """The ids that the data lists for a provider and has not marked as deprecated."""
+        """The ids that are known of a provider and not marked as deprecated."""
         known = _PROVIDERS.get(provider)
-        return tuple(info.id for info in known.models if not info.deprecated) if known is not None else ()
+        listed = [info.id for info in known.models if not info.deprecated] if known is not None else []
+        rows = (name for row in ROWS if row.provider == provider for name in row.names if not name.endswith("*"))
+        return tuple(dict.fromkeys((*listed, *rows)))
 
 
 def provider_at(base_url: str) -> str | None:
@@ -89,25 +82,44 @@ def provider_at(base_url: str) -> str | None:
     return next((provider.id for provider in data.providers if re.match(provider.api_pattern, base_url)), None)
 
 
-def compiled(provider: str, info: ModelInfo, today: date) -> Price | None:
-    """The standard price of a model on a day. None where it has none, where it is 0 throughout (free models must be configured
-    as such), where it counts in units that usage does not tell (hours, characters), or where it does not fit integers."""
-    published, since = _in_force(info, today)
-    if not published:
-        return None
-    tables = [_Table(prices) for prices in published]
-    if not all(table.is_understood for table in tables):
-        return None
-    if "audio" in info.id and not all(table.prices_audio for table in tables):
-        return None  # the data has only the far lower price of its text tokens
-    thresholds = sorted({start for table in tables for start in table.thresholds})
-    rates = [_dearest(table.rates(above) for table in tables) for above in (-1, *thresholds)]
-    complete = [rate for rate in rates if rate is not None]
-    if len(complete) < len(rates) or not any(rate.input or rate.output or rate.request for rate in complete):
-        return None
-    name = f"{SOURCE}:{provider}/{info.id}" + (f"@{since.isoformat()}" if since is not None else "")
-    tiers = tuple(ContextTier(start, rate) for start, rate in zip(thresholds, complete[1:], strict=True))
-    return Price(version=name, rates=complete[0], tiers=tiers)
+def compiled(provider: str, info: ModelInfo, today: date, own: Published | None = None) -> Price | str:
+    """The price of a model on a day; or what is missing for one: it has none, it is 0 throughout and no row says that it is
+    free, it counts in units that usage does not tell, or it does not fit integers.
+
+    A row that states the price of `input` or of a unit replaces the data's price, any other completes it.
+    """
+    stated = own.usd if own is not None else _NO_USD
+    alone = own is not None and "output" in stated
+    in_force, since = ([], None) if alone else _in_force(info, today)
+    if not in_force and not alone and "input" not in stated:
+        return "no price is published for it"
+    try:
+        listed = [_listed(prices) for prices in in_force] or [{}]
+        if "audio" in info.id and not all("input_audio_mtok" in table or "input_audio" in stated for table in listed):
+            return "the price of its audio is not published"
+        rates, tiers = _tariff(listed, stated)
+    except Unpriceable as problem:
+        return str(problem)
+    if not stated and not any(_charges(rate) for rate in (rates, *(tier.rates for tier in tiers))):
+        return "its price is given as 0, and what is free must be configured as such"
+    services = () if alone else _services(provider, info, today, listed, stated)
+    return Price(
+        version=_version(provider, info.id, since, own),
+        rates=rates,
+        tiers=tiers,
+        services=(*services, *_derived(provider, services, rates, tiers)),
+    )
+
+
+def _version(provider: str, model: str, since: date | None, own: Published | None) -> str:
+    if own is not None and "output" in own.usd:
+        return f"{OWN}:{provider}/{own.names[0]}"
+    source = SOURCE if own is None else f"{SOURCE}+{OWN}"
+    return f"{source}:{provider}/{model}" + (f"@{since.isoformat()}" if since is not None else "")
+
+
+def _charges(rates: Rates) -> bool:
+    return bool(rates.input or rates.output or rates.request or rates.characters or rates.audio_hour or rates.image)
 
 
 def _in_force(info: ModelInfo, today: date) -> tuple[list[ModelPrice], date | None]:
@@ -131,92 +143,79 @@ def _in_force(info: ModelInfo, today: date) -> tuple[list[ModelPrice], date | No
     return ([standing] if standing is not None else []) + hourly, since
 
 
-class _Table:
-    """One published table, read rate by rate."""
+def _listed(prices: ModelPrice) -> Listed:
+    return {key: value for key, value in vars(prices).items() if value is not None and not key.startswith("_")}
 
-    def __init__(self, prices: ModelPrice) -> None:
-        self._values: dict[str, Decimal | TieredPrices] = {
-            key: value for key, value in vars(prices).items() if value is not None and not key.startswith("_")
-        }
 
-    @property
-    def is_understood(self) -> bool:
-        """Whether every price in it is one that the gateway counts, or is charged apart."""
-        known = _COUNTED | _SEPARATE | _PASSED_OVER | {_PER_REQUEST}
-        return self._values.keys() <= known and any(key in _COUNTED for key in self._values)
+def _tariff(listed: list[Listed], stated: Usd) -> tuple[Rates, tuple[ContextTier, ...]]:
+    """The rates and context tiers of tables that hold at different hours. Raises Unpriceable."""
+    tables = [Table(prices, stated) for prices in listed]
+    thresholds = sorted({start for table in tables for start in table.thresholds})
+    rates = [dearest([table.rates(above) for table in tables]) for above in (-1, *thresholds)]
+    return rates[0], tuple(ContextTier(start, rate) for start, rate in zip(thresholds, rates[1:], strict=True))
 
-    @property
-    def prices_audio(self) -> bool:
-        return "input_audio_mtok" in self._values
 
-    @property
-    def thresholds(self) -> set[int]:
-        return {
-            tier.start for value in self._values.values() if isinstance(value, TieredPrices) for tier in value.tiers
-        }
-
-    def rates(self, above_tokens: int) -> Rates | None:
-        """The rates of a call whose input is just above this many tokens; None where one is not a whole number of nanos."""
+def _services(
+    provider: str, info: ModelInfo, today: date, listed: list[Listed], stated: Usd
+) -> tuple[ServiceTier, ...]:
+    """The tiers of service that the data has prices of. Those of another provider's data, which stand in for a provider's own,
+    are not taken: its tiers may cost something else. A tier whose price cannot be compiled is left out, and so is unpriced."""
+    known = _PROVIDERS.get(provider)
+    if known is None or not any(info is one for one in known.models):
+        return ()
+    found: dict[str, dict[str, object]] = {}
+    for name, variant in _tiers(info, today):
+        overlay = found.setdefault(name, {})
+        for key, value in _listed(variant.prices).items():
+            overlay.setdefault(key, value)
+    services = []
+    for name, overlay in found.items():
         try:
-            stated = {kind: self._nanos(keys, above_tokens) for kind, keys in _KINDS.items()}
-            request = self._nanos((_PER_REQUEST,), above_tokens) or 0
-        except ValueError:
-            return None
-        given, taken = stated["input"], stated["output"]
-        if given is None:
-            return None
-        if taken is None:
-            taken = 0  # an embedding model: the catalog uses such a price for nothing else
-        cache_write = _first(stated["cache_write"], given)
-        return Rates(
-            input=given,
-            output=taken,
-            cache_read=_first(stated["cache_read"], given),
-            cache_write=cache_write,
-            cache_write_1h=_first(stated["cache_write_1h"], cache_write),
-            reasoning=_first(stated["reasoning"], taken),
-            input_audio=_first(stated["input_audio"], given),
-            output_audio=_first(stated["output_audio"], taken),
-            request=request,
-        )
-
-    def _nanos(self, keys: tuple[str, ...], above_tokens: int) -> int | None:
-        """The dearest of some prices in nanos; None where none of them is published. Raises ValueError for what is not exact.
-
-        A price per million tokens becomes nanos per million tokens; a price per thousand requests, nanos per request.
-        """
-        found: int | None = None
-        for key in keys:
-            value = self._values.get(key)
-            if value is None:
-                continue
-            usd = value if isinstance(value, Decimal) else _at(value, above_tokens)
-            nanos = usd * NANOS_PER_USD / (1000 if key == _PER_REQUEST else 1)
-            if not nanos.is_finite() or not 0 <= nanos <= RATE_MAX or nanos != nanos.to_integral_value():
-                raise ValueError(f"{key} is not a whole number of nanos")
-            found = max(found or 0, int(nanos))
-        return found
+            rates, tiers = _tariff([{**table, **overlay} for table in listed], stated)  # type: ignore[dict-item]
+        except Unpriceable:
+            continue
+        services.append(ServiceTier(name, rates, tiers))
+    return tuple(services)
 
 
-def _at(tiered: TieredPrices, above_tokens: int) -> Decimal:
-    """The price of a call whose input is larger than `above_tokens` by one: a tier begins above its `start`."""
-    price: Decimal = tiered.base
-    for tier in tiered.tiers:
-        if above_tokens >= tier.start:
-            price = tier.price
-    return price
+def _tiers(info: ModelInfo, today: date) -> Iterator[tuple[str, PriceVariant]]:
+    """The variants that hold on a day and are tiers of service, by the name that usage has for them."""
+    for variant in info.price_variants or ():
+        constraint = variant.constraint
+        if constraint is not None and not (
+            isinstance(constraint, StartDateConstraint) and constraint.start_date <= today
+        ):
+            continue
+        if len(variant.when) == 1 and vars(variant.prices):
+            kind, name = next(iter(variant.when.items()))
+            if kind in ("processing", "service_tier", "speed") and name != "default":
+                yield name, variant
 
 
-def _dearest(tables: Iterable[Rates | None]) -> Rates | None:
-    """Rate by rate the dearest of tables that hold at different hours. None where one of them cannot be compiled."""
-    found = list(tables)
-    known = [rates for rates in found if rates is not None]
-    if not known or len(known) < len(found):
-        return None
-    if len(known) == 1:
-        return known[0]
-    return Rates(**{field: max(getattr(rates, field) for rates in known) for field in Rates.__struct_fields__})
+def _derived(
+    provider: str, services: tuple[ServiceTier, ...], rates: Rates, tiers: tuple[ContextTier, ...]
+) -> tuple[ServiceTier, ...]:
+    """The tiers that follow from others by a published rule."""
+    names = {service.name for service in services}
+    added = [
+        ServiceTier(name, rates, tiers) for of, name in sorted(AS_STANDARD) if of == provider and name not in names
+    ]
+    for service in services:
+        if service.name == "batch":
+            added += [
+                ServiceTier(name, service.rates, service.tiers)
+                for of, name in sorted(HALF_AS_BATCH)
+                if of == provider and name not in names
+            ]
+    if provider == "anthropic":
+        for service in (ServiceTier("", rates, tiers), *services, *added):
+            added.append(_in_the_us(service))
+    return tuple(added)
 
 
-def _first(stated: int | None, default: int) -> int:
-    return default if stated is None else stated
+def _in_the_us(service: ServiceTier) -> ServiceTier:
+    return ServiceTier(
+        f"{service.name}+{IN_THE_US}" if service.name else IN_THE_US,
+        scaled(service.rates, US_PERCENT),
+        tuple(ContextTier(tier.above_tokens, scaled(tier.rates, US_PERCENT)) for tier in service.tiers),
+    )

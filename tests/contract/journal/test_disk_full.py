@@ -49,7 +49,7 @@ async def main(directory, durability):
     said["refused_settled"] = (await fault_of(journal.append(settled(held("refused", 100), 0)))).kind.value
     said["reset"] = (await fault_of(journal.append(reset(KEY)))).kind.value
     said["records_while_full"] = count()
-    limit(end + 3_000)  # room for some of them: they are written by themselves, in order
+    limit(end + 1_000)  # room for some of them: they are written by themselves, in order
     await asyncio.sleep(0.4)
     said["deferred_with_some_room"] = journal.status().deferred
     said["held_with_some_room"] = (await fault_of(journal.append(held("too early")))).kind.value

@@ -55,7 +55,7 @@ _settled = st.builds(
     amount_held=_money,
     cost=st.integers(0, 10**12).map(Nanos),
     tokens_held=_count,
-    usage=st.builds(Usage, *([_count] * 8)),
+    usage=st.builds(Usage, *([_count] * 14), tier=_text, cache_read_audio_tokens=_count, input_video_tokens=_count),
     usage_source=st.sampled_from(UsageSource),
     outcome=st.sampled_from(Outcome),
     fault=_text,

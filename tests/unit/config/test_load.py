@@ -127,9 +127,52 @@ REFUSALS: list[tuple[str, str, str]] = [
     ("providers: {openai: {api_key: sk-...}}", "providers.openai.api_key", "placeholder"),
     ('providers: {openai: {api_key: "k\\r\\nx-evil: 1"}}', "providers.openai.api_key", "key"),
     ("providers: {openai: {timeot: 3}}", "providers.openai.timeot", "timeout"),
-    ("providers: {ollama: {url: 'http://localhost:11434'}}", "providers.ollama.type", "http://localhost:11434/v1"),
-    ("providers: {groq: {api_key: gsk-123456}}", "providers.groq.type", "openai_compatible"),
-    ("providers: {bedrock: {}}", "providers.bedrock.type", "not available"),
+    ("providers: {groq: {}}", "providers.groq.api_key", "${GROQ_API_KEY}"),
+    ("providers: {gemini: {api_key: k-1234}}", "providers.gemini.type", "type: google"),
+    ("providers: {mine: {type: azure-openai}}", "providers.mine.type", "type: azure"),
+    ("providers: {mine: {type: Groq}}", "providers.mine.type", "type: groq"),
+    (
+        "providers: {groq: {api_key: k-1234, region: eu}}",
+        "providers.groq.region",
+        "for entries of type groq",
+    ),
+    ("providers: {openai: {api_key: k-1234, access_key_id: a}}", "providers.openai.access_key_id", "not available"),
+    ("providers: {azure: {base_url: 'https://r.openai.azure.com'}}", "providers.azure.api_key", "AZURE_OPENAI_API_KEY"),
+    ("providers: {azure: {api_key: k-1234}}", "providers.azure.base_url", "AZURE_OPENAI_ENDPOINT"),
+    (
+        "providers: {azure: {api_key: k-1234, base_url: 'https://r', api_version: soon}}",
+        "providers.azure.api_version",
+        "2024-10-21",
+    ),
+    ("providers: {bedrock: {region: us-east-1}}", "providers.bedrock.api_key", "AWS_BEARER_TOKEN_BEDROCK"),
+    ("providers: {bedrock: {api_key: k-1234}}", "providers.bedrock.region", "AWS_REGION"),
+    ("providers: {bedrock: {api_key: k-1234, region: us east}}", "providers.bedrock.region", "letters"),
+    ("providers: {bedrock: {api_key: k-1234, region: evil.example/x}}", "providers.bedrock.region", "letters"),
+    (
+        "providers: {bedrock: {access_key_id: AKIA1, region: r}}",
+        "providers.bedrock.secret_access_key",
+        "missing beside access_key_id",
+    ),
+    (
+        "providers: {bedrock: {api_key: k-1234, session_token: t, region: r}}",
+        "providers.bedrock.access_key_id",
+        "missing beside session_token",
+    ),
+    ("providers: {bedrock: {access_key_id: changeme}}", "providers.bedrock.access_key_id", "placeholder"),
+    ("providers: {vertex: {region: global}}", "providers.vertex.service_account", "JSON, or the path"),
+    (
+        "providers: {vertex: {region: global, service_account: 3}}",
+        "providers.vertex.service_account",
+        "mapping nor a text",
+    ),
+    ("providers: {vertex: {service_account: /nowhere}}", "providers.vertex.service_account", "No such file"),
+    ("providers: {vertex: {service_account: /nowhere}}", "providers.vertex.region", "global"),
+    ("providers: {vertex: {service_account: '{}'}}", "providers.vertex.service_account", "without a good type"),
+    ("providers: {vertex: {service_account: '{'}}", "providers.vertex.service_account", "not the JSON"),
+    ("providers: {vertex: {api_key: k-1234}}", "providers.vertex.api_key", "for entries of type vertex"),
+    ("providers: {cloudflare: {gateway_id: g}}", "providers.cloudflare.account_id", "AI_GATEWAY_ACCOUNT_ID"),
+    ("providers: {cloudflare: {account_id: a}}", "providers.cloudflare.gateway_id", "AI_GATEWAY_ID"),
+    ("providers: {cloudflare: {account_id: a}}", "providers.cloudflare.gateway_token", "AI_GATEWAY_TOKEN"),
     ("providers: {mine: {base_url: 'http://h'}}", "providers.mine.type", "openai_compatible"),
     ("providers: {mine: {type: openai_compatable, base_url: 'http://h'}}", "providers.mine.type", "openai_compatible"),
     ("providers: {mine: {type: openai_compatible}}", "providers.mine.base_url", "/v1"),
@@ -362,11 +405,101 @@ def test_names_given_for_this_process_win_over_the_file_and_others_do_not() -> N
         ("AI_GATEWAY_REQUEST_TIMEOUT", "30s"),
         ("AI_GATEWAY_MAX_RETRIES", "-1"),
         ("AI_QUOTA_MONTHLY_SPEND_LIMIT", "ten"),
-        ("AI_GATEWAY_TOKEN", "abc"),
     ],
 )
 def test_a_problem_of_the_environment_is_named_by_its_variable(name: str, value: str) -> None:
     assert list(problems("", **{name: value})) == [name]
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({"AZURE_OPENAI_API_KEY": KEY}, "providers.azure.base_url"),
+        ({"AWS_BEARER_TOKEN_BEDROCK": KEY}, "providers.bedrock.region"),
+        ({"AI_GATEWAY_TOKEN": KEY, "AI_GATEWAY_ID": "g"}, "providers.cloudflare.account_id"),
+    ],
+)
+def test_a_provider_that_the_environment_names_by_halves_is_a_problem(
+    environment: dict[str, str], missing: str
+) -> None:
+    found = problems("", **environment)
+    assert list(found) == [missing]
+    assert KEY not in str(found)
+
+
+ENTRIES: list[tuple[dict[str, str], dict[str, Any]]] = [
+    ({"GEMINI_API_KEY": "k-1"}, {"kind": "google", "api_key": Secret("k-1")}),
+    ({"GOOGLE_API_KEY": "k-2", "GEMINI_API_KEY": "k-1"}, {"kind": "google", "api_key": Secret("k-1")}),
+    ({"GOOGLE_API_KEY": "k-2"}, {"kind": "google", "api_key": Secret("k-2")}),
+    (
+        {
+            "AZURE_OPENAI_API_KEY": "k-1",
+            "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/",
+            "OPENAI_API_VERSION": "2024-10-21",
+        },
+        {"kind": "azure", "base_url": "https://r.openai.azure.com", "api_version": "2024-10-21"},
+    ),
+    (
+        {"AWS_BEARER_TOKEN_BEDROCK": "k-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIA1"},
+        {"kind": "bedrock", "api_key": Secret("k-1"), "region": "eu-west-1", "aws": None},
+    ),
+    ({"COHERE_API_KEY": "k-1"}, {"kind": "cohere"}),
+    ({"CO_API_KEY": "k-1"}, {"kind": "cohere", "api_key": Secret("k-1")}),
+    ({"HF_TOKEN": "hf-1"}, {"kind": "huggingface", "api_key": Secret("hf-1")}),
+    ({"MISTRAL_API_KEY": "k-1"}, {"kind": "mistral"}),
+    ({"GROQ_API_KEY": "k-1", "GROQ_BASE_URL": "http://g/v1"}, {"kind": "groq", "base_url": "http://g/v1"}),
+    ({"OLLAMA_BASE_URL": "http://gpu:11434"}, {"kind": "ollama", "api_key": None, "base_url": "http://gpu:11434"}),
+    ({"VLLM_BASE_URL": "http://gpu/v1", "VLLM_API_KEY": "k-1"}, {"kind": "vllm", "api_key": Secret("k-1")}),
+    (
+        {"AI_GATEWAY_ACCOUNT_ID": "a1", "AI_GATEWAY_ID": "g1", "AI_GATEWAY_TOKEN": "t1"},
+        {"kind": "cloudflare", "account_id": "a1", "gateway_id": "g1", "gateway_token": Secret("t1"), "api_key": None},
+    ),
+    ({"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}, {"kind": "simulator"}),
+    ({"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere", "GOOGLE_CLOUD_PROJECT": "p"}, {"kind": "simulator"}),
+    ({"AI_GATEWAY_ID": "g1"}, {"kind": "simulator"}),
+    ({"VLLM_API_KEY": "k-1"}, {"kind": "simulator"}),
+]
+
+
+@pytest.mark.parametrize(("environment", "expected"), ENTRIES, ids=[" ".join(names) for names, _ in ENTRIES])
+def test_customary_variables_make_the_entry_that_they_mean_and_no_other(
+    environment: dict[str, str], expected: dict[str, Any]
+) -> None:
+    (entry,) = settings("", **environment).providers
+    assert entry.name == expected["kind"]
+    assert {name: getattr(entry, name) for name in expected} == expected
+
+
+AWS = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s1", "AWS_REGION": "us-east-1"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "environment", "expected"),
+    [
+        ("bedrock: {}", AWS, ("AKIA1", None, "us-east-1")),
+        ("bedrock: {region: eu-west-1}", AWS, ("AKIA1", None, "eu-west-1")),
+        ("bedrock: {location: eu-west-1}", AWS, ("AKIA1", None, "eu-west-1")),
+        (
+            "bedrock: {access_key_id: AKIA2, secret_access_key: s2}",
+            AWS | {"AWS_SESSION_TOKEN": "t"},
+            ("AKIA2", None, "us-east-1"),
+        ),
+        ("bedrock: {api_key: k-1234}", AWS, (None, "k-1234", "us-east-1")),
+        ("bedrock: {}", AWS | {"AWS_BEARER_TOKEN_BEDROCK": "b-1"}, (None, "b-1", "us-east-1")),
+    ],
+)
+def test_credentials_are_taken_together_or_not_at_all(
+    entry: str, environment: dict[str, str], expected: tuple[str | None, str | None, str]
+) -> None:
+    (built,) = settings(f"providers: {{{entry}}}", **environment).providers
+    aws, key = built.aws, built.api_key
+    assert (aws.access_key_id.reveal() if aws else None, key.reveal() if key else None, built.region) == expected
+    assert aws is None or aws.session_token is None
+
+
+def test_the_environments_keys_do_not_sign_for_an_address_that_the_file_names() -> None:
+    found = problems("providers: {bedrock: {base_url: 'http://elsewhere'}}", **AWS)
+    assert list(found) == ["providers.bedrock.api_key"]
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ WORDS = [
     "gateway", "providers", "security", "routing", "caching", "monitoring", "limits", "tenants", "openai", "simulator", "enabled",
     "type", "api_key", "base_url", "url", "models", "name", "alias", "aliases", "prices", "input", "output", "timeout", "timeouts",
     "total", "connect", "retries", "port", "host", "data_dir", "database_url", "admin_key", "master_key", "fallback_chain",
+    "region", "location", "project", "api_version", "account_id", "gateway_id", "gateway_token", "access_key_id", "service_account",
+    "secret_access_key", "session_token", "azure", "bedrock", "vertex", "cloudflare", "groq", "google", "ollama", "2024-10-21", "global",
     "default_provider", "default_model", "max_cost_per_day", "max_requests_per_minute", "id", "time_zone", "openai_compatible",
     "sqlite:///x", "http://h", "http://[::1", "//", "${X}", "${", "${Y:-z}", "30s", "1/min", "32MiB", "true", "off", "a", "",
     "\x00", "9" * 30, "UTC", "/", "..", "1e9", "nan",
@@ -33,10 +35,26 @@ entries = st.fixed_dictionaries(
 )
 environments = st.dictionaries(
     st.sampled_from(
-        ["X", "OPENAI_API_KEY", "OPENAI_BASE_URL", "ONEVAULT_DATABASE_URL", "ONEVAULT_ADMIN_KEY", "OPENAI_MAX_TOKENS"]
+        [
+            "X",
+            "OPENAI_API_KEY",
+            "OPENAI_BASE_URL",
+            "ONEVAULT_DATABASE_URL",
+            "ONEVAULT_ADMIN_KEY",
+            "OPENAI_MAX_TOKENS",
+            "AZURE_OPENAI_API_KEY",
+            "AZURE_OPENAI_ENDPOINT",
+            "OPENAI_API_VERSION",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "AI_GATEWAY_TOKEN",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "OLLAMA_BASE_URL",
+        ]
     ),
     st.one_of(st.sampled_from(WORDS), st.text(max_size=20)),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -12,14 +12,15 @@ import pytest
 from pydantic import AliasChoices, BaseModel
 
 from onevault.config.document import read
-from onevault.config.environment import CLOUDFLARE, VARIABLES
-from onevault.config.kinds import COMPATIBLE, KINDS
+from onevault.config.environment import VARIABLES
+from onevault.config.kinds import KINDS
 from onevault.config.load import CONFIG_VARIABLE, settings_from
+from onevault.config.provider_kind import ProviderKind
 from onevault.config.written import Written
 
 PROJECT = Path(__file__).parents[3]
 PAGE = (PROJECT / "docs/configuration.md").read_text()
-ROW = re.compile(r"^\| `([a-z]+(?:\[\])?[.A-Za-z_0-9\[\]]*)`([^|]*)\|([^|]*)\|", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z]+(?:\[\])?\.[.A-Za-z_0-9\[\]]*)`([^|]*)\|([^|]*)\|", re.MULTILINE)
 ROWS = {match[1]: (re.findall(r"`([^`]+)`", match[2]), match[3].strip()) for match in ROW.finditer(PAGE)}
 
 
@@ -30,9 +31,10 @@ def fields(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, list[s
         spellings = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
         here = f"{path}.{name}" if path else name
         inner, suffix = model_in(field.annotation)
-        if inner is None or inner.__name__ in ("TimeoutsWritten", "PriceWritten"):
+        if inner is None or inner.__name__ in ("TimeoutsWritten", "PriceWritten", "RatesWritten"):
             yield here, spellings[1:]
-        if inner is not None and not (inner.__name__ == "PriceWritten" and "models" in here):
+        repeats = inner is not None and (inner.__name__ == "RatesWritten" or "models[].prices" in here)
+        if inner is not None and not repeats:
             yield from fields(
                 inner, here + {"": "", "[]": "[]", "{}": ".MODEL" if "prices" in here else ".NAME"}[suffix]
             )
@@ -86,8 +88,8 @@ def test_a_default_that_the_page_states_is_what_holds_when_nothing_is_written(pa
 def test_every_variable_that_is_read_is_on_the_page() -> None:
     section = PAGE[PAGE.index("## Environment") :]
     named = set(re.findall(r"`([A-Z][A-Z_]+)`", section))
-    read_ones = {variable.name for variable in VARIABLES} | set(CLOUDFLARE) | {CONFIG_VARIABLE, "COST_TRACKING_ENABLED"}
-    read_ones |= {name for needs in KINDS.values() for name in (needs.key_variable, needs.base_url_variable) if name}
+    read_ones = {variable.name for variable in VARIABLES} | {CONFIG_VARIABLE, "COST_TRACKING_ENABLED"}
+    read_ones |= {name for kind in KINDS.values() for names in kind.variables.values() for name in names}
     assert named == read_ones
     assert {variable.name for variable in VARIABLES if variable.wins} == set(re.findall(r"`([A-Z_]+)` \*", section))
 
@@ -98,10 +100,32 @@ def test_the_example_is_valid_as_it_is_and_with_all_its_providers_enabled() -> N
     for entry in document["providers"].values():
         entry["enabled"] = True
     built = settings_from(document, {"OPENAI_API_KEY": "k1-real", "ANTHROPIC_API_KEY": "k2-real"})
-    assert [entry.name for entry in built.providers] == ["simulator", "openai", "anthropic", "local"]
+    assert [entry.name for entry in built.providers] == ["simulator", "openai", "anthropic", "ollama", "local"]
 
 
-def test_what_is_suggested_for_other_companies_is_valid() -> None:
-    for name, base_url in COMPATIBLE.items():
-        built = settings_from({"providers": {name: {"type": "openai_compatible", "base_url": base_url}}}, {})
-        assert built.providers[0].base_url == base_url
+def type_row(kind: ProviderKind) -> str:
+    needs = ", ".join(" or ".join(f"`{field}`" for field in need.fields) for need in kind.needs)
+    speaks = ", ".join(f"`{dialect}`" for dialects in kind.codecs.values() for dialect in dialects)
+    return f"| `{kind.name}` | {needs} | {speaks} |".replace("|  |", "| |")
+
+
+def variables_row(kind: ProviderKind) -> str:
+    cells = []
+    for field, names in kind.variables.items():
+        mark = "**" if field == kind.made_by else ""
+        cells.append(f"`{field}`: " + " or ".join(f"{mark}`{name}`{mark}" for name in names))
+    return f"| `{kind.name}` | {'; '.join(cells)} |"
+
+
+def rows_below(heading: str) -> list[str]:
+    table = PAGE[PAGE.index(heading) :].splitlines()[2:]
+    return table[: next(number for number, line in enumerate(table) if not line.startswith("|"))]
+
+
+def test_the_page_has_every_type_with_what_it_needs_and_speaks() -> None:
+    assert rows_below("| type | needs | speaks |") == [type_row(kind) for kind in KINDS.values()]
+
+
+def test_the_page_says_which_variables_complete_and_which_make_an_entry() -> None:
+    expected = [variables_row(kind) for kind in KINDS.values() if kind.variables]
+    assert rows_below("| type | variables |") == expected

@@ -98,7 +98,11 @@ def test_bytes_that_are_no_answer_are_a_fault_and_never_a_traceback(
     assert fault.value.kind is FaultKind.PROVIDER_ERROR
 
 
-NAMES = ("choices", "delta", "message", "content", "type", "usage", "index", "text", "tool_calls", "function", "error")
+NAMES = (
+    *("choices", "delta", "message", "content", "type", "usage", "index", "text", "tool_calls", "function", "error"),
+    *("images", "image_url", "url", "audio", "data", "annotations", "url_citation", "reasoning_details", "signature"),
+    *("thinking_blocks", "thinking", "extra_content", "google", "thought_signature", "function_call", "citations"),
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),

@@ -8,17 +8,13 @@ from datetime import date
 import pytest
 
 from onevault.config.document import parsed
-from onevault.config.kinds import KINDS as NEEDS
 from onevault.config.load import settings_from
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.operations import Operation
-from onevault.core.transport import Origin
 from onevault.upstream.catalog import ConfiguredCatalog
-from onevault.upstream.endpoints import endpoints, needs_simulator
 from onevault.upstream.models import facts
 from onevault.upstream.prices import SOURCE
-from onevault.upstream.providers import KINDS
 
 TODAY = date(2026, 11, 21)
 BOTH = {"OPENAI_API_KEY": "k1-real", "ANTHROPIC_API_KEY": "k2-real"}
@@ -112,7 +108,7 @@ def test_without_a_list_of_models_the_price_data_tells_who_has_a_name(name: str,
     [
         "gpt-4o-nonsense",
         "claude-4",
-        "whisper-1",
+        "gpt-4o-realtime-preview",
         "ft:gpt-4o",
         "nobody/gpt-4o",
         "second/gpt-4",
@@ -317,87 +313,6 @@ def test_the_simulators_own_models_are_all_priced() -> None:
         "text-embedding-3-small",
     } <= {one.id for one in listed}
     assert all(one.price is not None for one in listed)
-
-
-# ---- rows and endpoints ---------------------------------------------------------------------------------------------
-
-
-def test_the_kinds_that_configuration_knows_are_the_rows_that_there_are() -> None:
-    assert set(KINDS) == set(NEEDS)
-    for name, kind in KINDS.items():
-        assert kind.name == name
-        assert NEEDS[name].needs_base_url == (kind.base_url is None and not kind.for_tests)
-
-
-def test_docs_add_a_provider_an_entry_is_all_that_a_compatible_provider_needs() -> None:
-    built = settings_from(
-        parsed(
-            """
-            providers:
-              groq:
-                type: openai_compatible
-                base_url: https://api.groq.com/openai/v1
-                api_key: ${GROQ_API_KEY}
-                models: [llama-3.3-70b-versatile]
-            """
-        )[0],
-        {"GROQ_API_KEY": "gsk-1234"},
-    )
-    target = ConfiguredCatalog(built, today=TODAY).candidates("llama-3.3-70b-versatile", Operation.CHAT, ANYONE)[0]
-    assert (target.provider, target.price is not None) == ("groq", True)
-    endpoint = endpoints(built, simulator_url=None)["groq"]
-    assert (endpoint.origin, endpoint.path_prefix) == (Origin("https", "api.groq.com", 443), "/openai/v1")
-    assert ("authorization", "Bearer gsk-1234") in endpoint.headers
-
-
-@pytest.mark.parametrize(
-    ("text", "origin", "path", "credential"),
-    [
-        (
-            "openai: {api_key: k-1234}",
-            Origin("https", "api.openai.com", 443),
-            "/v1",
-            ("authorization", "Bearer k-1234"),
-        ),
-        ("anthropic: {api_key: k-1234}", Origin("https", "api.anthropic.com", 443), "/v1", ("x-api-key", "k-1234")),
-        (
-            "anthropic: {api_key: k-1234, base_url: 'http://[::1]:9/a'}",
-            Origin("http", "::1", 9),
-            "/a/v1",
-            ("x-api-key", "k-1234"),
-        ),
-        (
-            "anthropic: {api_key: k-1234, base_url: 'http://h/v1/'}",
-            Origin("http", "h", 80),
-            "/v1",
-            ("x-api-key", "k-1234"),
-        ),
-        ("x: {type: openai_compatible, base_url: 'http://h/v9'}", Origin("http", "h", 80), "/v9", None),
-        ("simulator: {}", Origin("http", "127.0.0.1", 5), "/v1", ("authorization", "Bearer simulated")),
-        (
-            "simulator: {base_url: 'http://s:1/v1'}",
-            Origin("http", "s", 1),
-            "/v1",
-            ("authorization", "Bearer simulated"),
-        ),
-    ],
-)
-def test_an_entry_is_reached_at_its_address_with_its_credential_and_no_other(
-    text: str, origin: Origin, path: str, credential: tuple[str, str] | None
-) -> None:
-    built = settings_from(parsed(f"providers: {{{text}}}")[0], {})
-    (endpoint,) = endpoints(built, simulator_url="http://127.0.0.1:5").values()
-    assert (endpoint.origin, endpoint.path_prefix) == (origin, path)
-    assert [header for header in endpoint.headers if header[0] in ("authorization", "x-api-key")] == (
-        [credential] if credential else []
-    )
-
-
-def test_the_simulator_is_wanted_only_where_an_entry_has_no_other_address() -> None:
-    assert needs_simulator(settings_from({}, {}))
-    assert not needs_simulator(settings_from({}, BOTH))
-    assert not needs_simulator(settings_from({"providers": {"simulator": {"base_url": "http://s"}}}, {}))
-    assert endpoints(settings_from({}, {}), simulator_url=None) == {}
 
 
 def test_a_known_name_is_resolved_once() -> None:

@@ -14,6 +14,7 @@ from onevault.core.events import (
     AnswerStarted,
     ChoiceEnded,
     CitationAdded,
+    Cited,
     Event,
     Finished,
     OpaqueAdded,
@@ -84,6 +85,17 @@ class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
     usage: AnthropicUsage | None = None
 
 
+class Location(msgspec.Struct, frozen=True, gc=False):
+    """Any citation: of a page (`url`), a search result of the caller's (`source`), or a document."""
+
+    cited_text: str | None = None
+    url: str | None = None
+    source: str | None = None
+    title: str | None = None
+    document_title: str | None = None
+
+
+_LOCATION = msgspec.json.Decoder(Location)
 _EVENT = msgspec.json.Decoder(StreamEvent).decode
 _BLOCK = msgspec.json.Decoder(Block).decode
 _WHOLE = msgspec.json.Decoder(WholeAnswer).decode
@@ -127,14 +139,14 @@ class BlockReader:
         if kind == "text":
             if block.text:
                 events.append(TextAdded(block.text, index))
-            events += [CitationAdded(ANTHROPIC_MESSAGES, cited, index) for cited in block.citations or ()]
+            events += [_citation(cited, index) for cited in block.citations or ()]
         elif kind == "thinking":
             if block.thinking:
                 events.append(ThinkingAdded(block.thinking, index))
             if block.signature:
-                events.append(ThinkingSigned(block.signature, index))
+                events.append(ThinkingSigned(block.signature, index, by=ANTHROPIC_MESSAGES))
         elif kind == "redacted_thinking":
-            events.append(ThinkingRedacted(block.data or "", index))
+            events.append(ThinkingRedacted(block.data or "", index, by=ANTHROPIC_MESSAGES))
         elif kind == "tool_use":
             call = self._calls[index] = len(self._calls)
             events.append(ToolCallStarted(call, block.id or "", block.name or "", index))
@@ -164,10 +176,10 @@ class BlockReader:
                 events.append(ThinkingAdded(delta.thinking, index))
         elif kind == "signature_delta":
             if delta.signature:
-                events.append(ThinkingSigned(delta.signature, index))
+                events.append(ThinkingSigned(delta.signature, index, by=ANTHROPIC_MESSAGES))
         elif kind == "citations_delta":
             if present(delta.citation) is not None:
-                events.append(CitationAdded(ANTHROPIC_MESSAGES, delta.citation, index))
+                events.append(_citation(delta.citation, index))
         elif index not in self._opaque:
             raise malformed("a kind of content that is not known")
 
@@ -193,6 +205,21 @@ class BlockReader:
         if reason and not self.ended:
             self.ended = True
             events.append(ChoiceEnded(STOP_REASONS.get(reason, StopReason.END), sequence))
+
+
+def _citation(raw: Raw, index: int) -> CitationAdded:
+    """A citation is of the whole text of its block; what it quotes is the source's words."""
+    try:
+        place = _LOCATION.decode(raw)
+    except msgspec.DecodeError:
+        return CitationAdded(ANTHROPIC_MESSAGES, raw, index)
+    url = place.url or place.source
+    cited = Cited(
+        url=url if url is not None and url.startswith(("http://", "https://")) else None,
+        title=place.title or place.document_title,
+        text=place.cited_text,
+    )
+    return CitationAdded(ANTHROPIC_MESSAGES, raw, index, cited=cited)
 
 
 class CanonicalStream(StreamDecoder):

@@ -37,8 +37,10 @@ from onevault.dialects.anthropic.body import (
     ToolChoiceIn,
     ToolIn,
 )
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.wire.extensions import EXTENSION_NAMES
 from onevault.dialects.wire.json_body import decoded, fields_of, invalid, present, unsupported
+from onevault.dialects.wire.signatures import untagged
 
 _CARRIED = frozenset(MessagesBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
 _MEANINGFUL = frozenset({"container", "mcp_servers", "context_management"})
@@ -127,9 +129,13 @@ def _part(block: Block, path: str) -> Part:
     if kind == "document" and isinstance(block.source, Source):
         return _document(block, block.source, cache, path)
     if kind == "thinking":
-        return Thinking(text=block.thinking or "", signature=block.signature)
+        if not block.signature:
+            return Thinking(text=block.thinking or "")
+        signature, by = untagged(block.signature, ANTHROPIC_MESSAGES)
+        return Thinking(text=block.thinking or "", signature=signature, signed_by=by)
     if kind == "redacted_thinking":
-        return RedactedThinking(data=block.data or "")
+        data, by = untagged(block.data or "", ANTHROPIC_MESSAGES)
+        return RedactedThinking(data=data, encrypted_by=by)
     if kind == "tool_use":
         return ToolCall(id=block.id or "", name=block.name or "", arguments=bytes(block.input).decode(), cache=cache)
     if kind == "tool_result":

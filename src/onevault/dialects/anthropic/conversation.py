@@ -1,7 +1,8 @@
 """Writes canonical messages as Anthropic's `system` and `messages`, in the shape that Anthropic demands.
 
 Tool results stand first in the user message after the calls; empty texts, which are refused, are left out; the last assistant
-text loses its trailing white space; a conversation that an assistant begins gets a user's word before it.
+text loses its trailing white space; a conversation that an assistant begins gets a user's word before it; an image that the
+assistant made, which only users may show, is shown by the user's next message. Thinking that another provider signed is left out.
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ from onevault.core.chat import (
     ToolCall,
     ToolResult,
 )
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.wire.json_body import invalid, unsupported
 
 _Json = dict[str, Any]
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_KNOWN_AGAIN = ("", ANTHROPIC_MESSAGES)
+"""Whose signatures are sent: Anthropic's own, and those of which nobody says whose they are."""
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+_MADE = "The image that the assistant made:"
 _FIRST_WORD = "(The conversation begins with the assistant.)"
 
 
@@ -44,6 +49,7 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
     system: list[_Json] = []
     written: list[_Json] = []
     after_results = False
+    shown: list[_Json] = []
     for i, message in enumerate(messages):
         path = f"messages[{i}]"
         if message.name is not None:
@@ -51,7 +57,9 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
         blocks: list[_Json] = []
         calls = 0
         for j, part in enumerate(message.parts):
-            if isinstance(part, ToolCall):
+            if message.role is Role.ASSISTANT and isinstance(part, Image):
+                shown += [{"type": "text", "text": _MADE}, *_blocks(part, f"{path}.content[{j}]", dropped)]
+            elif isinstance(part, ToolCall):
                 blocks += _blocks(part, f"{path}.tool_calls[{calls}].function.arguments", dropped)
                 calls += 1
             else:
@@ -60,6 +68,9 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
             system += blocks
             continue
         role = "assistant" if message.role is Role.ASSISTANT else "user"
+        if role == "user" and shown:
+            blocks = [*blocks, *shown] if message.role is Role.TOOL else [*shown, *blocks]
+            shown = []
         if not blocks:
             continue
         if after_results and role == "user":
@@ -67,6 +78,8 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
         else:
             written.append({"role": role, "content": blocks})
         after_results = message.role is Role.TOOL
+    if shown:
+        written.append({"role": "user", "content": shown})
     if not written and system:
         system, written = [], [{"role": "user", "content": system}]  # instructions alone are what the user says
     if not written:
@@ -106,11 +119,14 @@ def _blocks(part: Part, path: str, dropped: dict[str, None]) -> list[_Json]:
     elif isinstance(part, File):
         block = _document(part, path)
     elif isinstance(part, Thinking):
-        if part.signature is None:
-            dropped["reasoning_content"] = None  # without its signature Anthropic takes no thinking back
+        if part.signature is None or part.signed_by not in _KNOWN_AGAIN:
+            dropped["thinking"] = None  # without its own signature Anthropic takes no thinking back
             return []
         return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
     elif isinstance(part, RedactedThinking):
+        if part.encrypted_by not in _KNOWN_AGAIN:
+            dropped["thinking"] = None
+            return []
         return [{"type": "redacted_thinking", "data": part.data}]
     elif isinstance(part, Refusal):
         return [{"type": "text", "text": part.text}] if part.text else []
@@ -119,7 +135,7 @@ def _blocks(part: Part, path: str, dropped: dict[str, None]) -> list[_Json]:
     elif isinstance(part, ToolResult):
         block = _tool_result(part, path, dropped)
     else:
-        kind = part.kind if isinstance(part, Opaque) else "audio"
+        kind = part.kind if isinstance(part, Opaque) else type(part).__name__.lower()
         raise unsupported(path, f"({kind}) cannot be said to the provider that was chosen")
     if part.cache is not None:
         block["cache_control"] = cache_control(part.cache)

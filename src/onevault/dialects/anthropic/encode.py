@@ -15,6 +15,7 @@ import msgspec
 from onevault.core.chat import ChatRequest, Opaque, Tool
 from onevault.core.codec import WireRequest
 from onevault.dialects.anthropic.conversation import cache_control, conversation_of
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.anthropic.request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
 from onevault.dialects.wire.json_body import unsupported
 
@@ -84,6 +85,8 @@ def _refuse(request: ChatRequest) -> None:
         raise unsupported("logprobs", "are not given by the provider that was chosen")
     if any(not stop.strip() for stop in request.stop):
         raise unsupported("stop", "may not be white space alone at the provider that was chosen")
+    if any(modality != "text" for modality in request.output_modalities):
+        raise unsupported("modalities", "must be text alone at the provider that was chosen")
     if request.response_format is not None and request.response_format.mode == "json":
         raise unsupported(
             "response_format.type", "json_object is not known to the provider that was chosen; use json_schema"
@@ -92,6 +95,8 @@ def _refuse(request: ChatRequest) -> None:
 
 def _tool(tool: Tool | Opaque, index: int) -> _Json:
     if isinstance(tool, Opaque):
+        if tool.dialect == ANTHROPIC_MESSAGES:
+            return msgspec.json.decode(tool.raw, type=_Json)
         raise unsupported(f"tools[{index}]", "is a kind of tool that the provider that was chosen does not have")
     written: _Json = {"name": tool.name}
     if tool.description:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from onevault.core.usage import Usage
+from onevault.core.usage import Usage, tier_served
 
 
 class CacheCreation(msgspec.Struct, frozen=True, gc=False):
@@ -14,6 +14,10 @@ class CacheCreation(msgspec.Struct, frozen=True, gc=False):
 
 class OutputDetails(msgspec.Struct, frozen=True, gc=False):
     thinking_tokens: int | None = None
+
+
+class ServerTools(msgspec.Struct, frozen=True, gc=False):
+    web_search_requests: int | None = None
 
 
 class AnthropicUsage(msgspec.Struct, frozen=True):
@@ -26,6 +30,9 @@ class AnthropicUsage(msgspec.Struct, frozen=True):
     cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
+    server_tool_use: ServerTools | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
 
 
 def updated(earlier: AnthropicUsage | None, later: AnthropicUsage) -> AnthropicUsage:
@@ -58,7 +65,20 @@ def usage_of(wire: AnthropicUsage) -> Usage:
         cache_write_tokens=written - long,
         cache_write_1h_tokens=long,
         reasoning_tokens=min(max(thought or 0, 0), output),
+        searches=max(wire.server_tool_use.web_search_requests or 0, 0) if wire.server_tool_use is not None else 0,
+        tier=tier_of(wire.service_tier, wire.speed, wire.inference_geo),
     )
+
+
+def tier_of(service_tier: str | None, speed: str | None, inference_geo: str | None) -> str:
+    """What Anthropic's three fields that change a price come to, as one service tier: `batch`, `fast`, `us`, `batch+us`; "" for
+    the standard. Asked for or reported, `auto` is standard, as the priority that it may mean costs no more."""
+    tier = tier_served(service_tier)
+    if speed == "fast":
+        tier = f"{tier}+fast" if tier else "fast"
+    if inference_geo == "us":
+        tier = f"{tier}+us" if tier else "us"
+    return tier
 
 
 def usage_written(usage: Usage) -> dict[str, object]:

@@ -19,6 +19,7 @@ from onevault.core.events import (
     CitationAdded,
     Event,
     Finished,
+    MediaAdded,
     OpaqueAdded,
     Passed,
     RefusalAdded,
@@ -32,9 +33,12 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.usage import NO_USAGE, Usage
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.anthropic.usage import usage_written
 from onevault.dialects.openai.citations import location_of
+from onevault.dialects.wire.data_url import joined_base64
 from onevault.dialects.wire.framing import JsonAndEventStream
+from onevault.dialects.wire.signatures import tagged
 
 _encode = msgspec.json.encode
 
@@ -50,6 +54,9 @@ STOP_REASONS = {
 }
 _SERVICE_TIERS = {"default": "standard", "standard": "standard", "priority": "priority", "batch": "batch"}
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
+
+Block = dict[str, Any] | Raw | list[MediaAdded]
+"""A content block, or the pieces of one that is a medium."""
 
 
 class AnthropicWriter(JsonAndEventStream):
@@ -67,6 +74,7 @@ class AnthropicWriter(JsonAndEventStream):
         self._call = -1
         self._arguments = ""
         self._text = ""
+        self._media: list[MediaAdded] = []
         self._waiting: list[ToolCallStarted | ToolArgumentsAdded] = []
 
     # ---- a stream
@@ -128,9 +136,10 @@ class AnthropicWriter(JsonAndEventStream):
     def _write_rare(self, event: Event, out: list[bytes]) -> None:
         if isinstance(event, ThinkingSigned):
             self._open_for("thinking", event.part, {"type": "thinking", "thinking": "", "signature": ""}, out)
-            self._delta(b'"signature_delta","signature":' + _encode(event.signature), out)
+            signature = tagged(event.signature, event.by, ANTHROPIC_MESSAGES)
+            self._delta(b'"signature_delta","signature":' + _encode(signature), out)
         elif isinstance(event, ThinkingRedacted):
-            self._whole_block({"type": "redacted_thinking", "data": event.data}, out)
+            self._whole_block(redacted(event), out)
         elif isinstance(event, CitationAdded):
             self._open_for("text", event.part, {"type": "text", "text": ""}, out)
             location = location_of(event, text=self._text)
@@ -138,6 +147,11 @@ class AnthropicWriter(JsonAndEventStream):
                 self._delta(b'"citations_delta","citation":' + _encode(location), out)
         elif isinstance(event, OpaqueAdded):
             self._whole_block(event.raw, out)
+        elif isinstance(event, MediaAdded):
+            if self._open != "media" or self._part != event.part:
+                self._close(out)
+                self._open, self._part = "media", event.part
+            self._media.append(event)
 
     def _start(self, event: AnswerStarted, out: list[bytes]) -> None:
         self._started = True
@@ -183,6 +197,7 @@ class AnthropicWriter(JsonAndEventStream):
             return
         self._close(out)
         self._open, self._part = kind, part
+        self._text = ""
         self._index += 1
         out.append(_frame("content_block_start", {"index": self._index, "content_block": block}))
 
@@ -196,7 +211,11 @@ class AnthropicWriter(JsonAndEventStream):
         while self._waiting:
             self._arguments = "{}"  # whatever the open call has is all that it will get
             self._write_waiting(out)
-        if self._open:
+        if self._media:
+            media, self._media = self._media, []
+            self._open = ""
+            self._whole_block(media_block(media), out)
+        elif self._open:
             out.append(_frame("content_block_stop", {"index": self._index}))
             self._open, self._call = "", -1
 
@@ -211,7 +230,8 @@ class AnthropicWriter(JsonAndEventStream):
     def whole(self, events: Sequence[Event], facts: AnswerFacts = NO_FACTS) -> bytes:
         """The last usage counts. Arguments that are no JSON object (after a length stop) come as `{"partial_json": text}`."""
         blocks: dict[tuple[str, int], dict[str, Any]] = {}
-        raws: list[dict[str, Any] | Raw] = []
+        raws: list[Block] = []
+        media: dict[int, list[MediaAdded]] = {}
         message: dict[str, Any] = {"id": self._id, "type": "message", "role": "assistant", "model": ""}
         ended: ChoiceEnded | None = None
         usage = NO_USAGE
@@ -229,7 +249,13 @@ class AnthropicWriter(JsonAndEventStream):
             elif isinstance(event, OpaqueAdded):
                 raws.append(event.raw)
             elif isinstance(event, ThinkingRedacted):
-                raws.append({"type": "redacted_thinking", "data": event.data})
+                raws.append(redacted(event))
+            elif isinstance(event, MediaAdded):
+                pieces = media.get(event.part)
+                if pieces is None:
+                    pieces = media[event.part] = []
+                    raws.append(pieces)
+                pieces.append(event)
             elif isinstance(event, ToolCallStarted):
                 calls.append({"type": "tool_use", "id": event.id, "name": event.name, "input": ""})
                 raws.append(calls[-1])
@@ -239,36 +265,53 @@ class AnthropicWriter(JsonAndEventStream):
                 self._fold(event, blocks, raws)
         for call in calls:
             call["input"] = _input(call["input"])
-        message["content"] = raws
+        message["content"] = [media_block(block) if isinstance(block, list) else block for block in raws]
         message["stop_reason"] = STOP_REASONS[ended.reason] if ended is not None else "end_turn"
         message["stop_sequence"] = ended.stop_sequence if ended is not None else None
         message["usage"] = _usage(usage, self._tier)
         return _encode(message)
 
-    def _fold(
-        self, event: Event, blocks: dict[tuple[str, int], dict[str, Any]], raws: list[dict[str, Any] | Raw]
-    ) -> None:
+    def _fold(self, event: Event, blocks: dict[tuple[str, int], dict[str, Any]], raws: list[Block]) -> None:
         if isinstance(event, TextAdded | RefusalAdded | CitationAdded):
             block = blocks.get(("text", event.part))
             if block is None:
                 block = blocks["text", event.part] = {"type": "text", "text": ""}
                 raws.append(block)
             if isinstance(event, CitationAdded):
-                location = location_of(event, text=self._text)
+                location = location_of(event, text=block["text"])
                 if location is not None:
                     block.setdefault("citations", []).append(location)
             else:
                 block["text"] += event.text
-                self._text += event.text
         elif isinstance(event, ThinkingAdded | ThinkingSigned):
             block = blocks.get(("thinking", event.part))
             if block is None:
                 block = blocks["thinking", event.part] = {"type": "thinking", "thinking": "", "signature": ""}
                 raws.append(block)
             if isinstance(event, ThinkingSigned):
-                block["signature"] = event.signature
+                block["signature"] = tagged(event.signature, event.by, ANTHROPIC_MESSAGES)
             else:
                 block["thinking"] += event.text
+
+
+def redacted(event: ThinkingRedacted) -> dict[str, Any]:
+    return {"type": "redacted_thinking", "data": tagged(event.data, event.by, ANTHROPIC_MESSAGES)}
+
+
+def media_block(pieces: Sequence[MediaAdded]) -> dict[str, Any]:
+    """What a model made as a block in the shape in which callers send such things: `image`, `audio` or `document`, with its
+    `source`. Anthropic's own models make none, so this is an extension of the dialect."""
+    first = pieces[0]
+    kind = first.media_type.partition("/")[0]
+    source: dict[str, Any]
+    if first.url is not None:
+        source = {"type": "url", "url": first.url}
+    else:
+        data = joined_base64([piece.data for piece in pieces if piece.data] or [""])
+        source = {"type": "base64", "media_type": first.media_type, "data": data}
+    block: dict[str, Any] = {"type": kind if kind in ("image", "audio") else "document", "source": source}
+    transcript = "".join(piece.transcript for piece in pieces)
+    return {**block, "transcript": transcript} if transcript else block
 
 
 def _frame(kind: str, fields: dict[str, Any]) -> bytes:

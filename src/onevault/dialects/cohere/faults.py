@@ -19,7 +19,7 @@ class ErrorDocument(msgspec.Struct, frozen=True):
 
 _ERROR = msgspec.json.Decoder(ErrorDocument).decode
 _TOO_LONG = ("too many tokens", "context length", "maximum context", "total number of tokens", "exceeds the limit of")
-_FILTERED = ("blocked output", "blocked input", "content filter", "safety")
+_FILTERED = ("blocked output", "blocked input", "request was blocked", "content filter", "safety")
 
 
 def cohere_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:

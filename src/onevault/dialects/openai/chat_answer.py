@@ -14,9 +14,11 @@ from onevault.core.events import (
     AnswerStarted,
     ChoiceEnded,
     CitationAdded,
+    Cited,
     Event,
     Finished,
     LogprobsAdded,
+    MediaAdded,
     RefusalAdded,
     StopReason,
     TextAdded,
@@ -27,122 +29,32 @@ from onevault.core.events import (
     ToolCallStarted,
     UsageReported,
 )
+from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
+from onevault.dialects.openai.chat_chunk import (
+    AnnotationIn,
+    AudioMade,
+    CallDelta,
+    ChoiceState,
+    Chunk,
+    Delta,
+    ImageMade,
+    ThinkingBlock,
+)
 from onevault.dialects.openai.chat_passing import DONE, STOP_REASONS
+from onevault.dialects.openai.chat_signatures import GEMINI, google_signature, reasoning_details
 from onevault.dialects.openai.faults import fault_in_stream
 from onevault.dialects.openai.names import OPENAI_CHAT
-from onevault.dialects.openai.usage import GroqExtra, OpenAIUsage, usage_of
+from onevault.dialects.openai.usage import usage_of
+from onevault.dialects.wire.data_url import audio_type, split_data_url
 from onevault.dialects.wire.decoders import StreamDecoder, WholeDecoder
-from onevault.dialects.wire.json_body import ABSENT, present
+from onevault.dialects.wire.json_body import present
 from onevault.dialects.wire.provider_faults import cut_short, malformed
+from onevault.dialects.wire.signatures import untagged
 from onevault.dialects.wire.sse import frame_data
 
-
-class FunctionDelta(msgspec.Struct, frozen=True, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class CallDelta(msgspec.Struct, frozen=True, gc=False):
-    index: int | None = None
-    id: str | None = None
-    type: str | None = None
-    function: FunctionDelta | None = None
-
-
-class ThinkingBlock(msgspec.Struct, frozen=True, gc=False):
-    type: str
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
-
-
-class Delta(msgspec.Struct, frozen=True, gc=False):
-    content: str | list[Any] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    thinking_blocks: list[ThinkingBlock] | None = None
-    refusal: str | None = None
-    tool_calls: list[CallDelta] | None = None
-    function_call: FunctionDelta | None = None
-    annotations: list[Raw] | None = None
-    audio: Any = None
-
-
-class Choice(msgspec.Struct, frozen=True, gc=False):
-    index: int = 0
-    delta: Delta | None = None
-    message: Delta | None = None
-    finish_reason: str | None = None
-    logprobs: Raw = ABSENT
-
-
-class Chunk(msgspec.Struct, frozen=True, gc=False):
-    id: str | None = None
-    model: str | None = None
-    created: float | None = None
-    service_tier: str | None = None
-    system_fingerprint: str | None = None
-    choices: list[Choice] | None = None
-    usage: OpenAIUsage | None = None
-    x_groq: GroqExtra | None = None
-    error: Any = None
-
-
 _CHUNK = msgspec.json.Decoder(Chunk).decode
+_ANNOTATION = msgspec.json.Decoder(AnnotationIn)
 _FAILED = frozenset({"error", "insufficient_system_resource"})
-
-
-class _Call:
-    """A tool call under way; it starts for the reader when its name is known."""
-
-    __slots__ = ("held", "id", "name", "ordinal", "part")
-
-    def __init__(self, *, id: str, ordinal: int, part: int) -> None:
-        self.id = id
-        self.name = ""
-        self.ordinal = ordinal
-        self.part = part
-        self.held = ""
-
-
-class _ChoiceState:
-    """Where one choice stands: which block is being written, which calls there are, how it ended."""
-
-    __slots__ = ("by_index", "calls", "index", "kind", "part", "reason", "refused")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.part = -1
-        self.kind = ""
-        self.calls: list[_Call] = []
-        self.by_index: dict[int, _Call] = {}
-        self.reason: str | None = None
-        self.refused = False
-
-    def part_of(self, kind: str) -> int:
-        """The ordinal of the block that text of this kind goes to: a change of kind begins another."""
-        if kind != self.kind:
-            self.kind = kind
-            self.part += 1
-        return self.part
-
-    def call_of(self, delta: CallDelta, answer_id: str) -> _Call:
-        """The call that a delta belongs to. Servers leave out `index`, or `id`, or give every call the index 0."""
-        known = self.by_index.get(delta.index) if delta.index is not None else None
-        if delta.index is None and not delta.id and self.calls:
-            known = self.calls[-1]
-        if delta.index is None and delta.id:
-            known = next((call for call in self.calls if call.id == delta.id), None)
-        if known is not None and (not delta.id or delta.id == known.id):
-            return known
-        ordinal = len(self.calls)
-        call = _Call(id=delta.id or f"call_{answer_id}_{self.index}_{ordinal}", ordinal=ordinal, part=self.part + 1)
-        self.part += 1
-        self.kind = "call"
-        self.calls.append(call)
-        if delta.index is not None:
-            self.by_index[delta.index] = call
-        return call
 
 
 class AnswerReader:
@@ -152,7 +64,7 @@ class AnswerReader:
     __slots__ = ("_choices", "_started")
 
     def __init__(self) -> None:
-        self._choices: dict[int, _ChoiceState] = {}
+        self._choices: dict[int, ChoiceState] = {}
         self._started = ""
 
     @property
@@ -181,7 +93,7 @@ class AnswerReader:
         for choice in chunk.choices or ():
             state = self._choices.get(choice.index)
             if state is None:
-                state = self._choices[choice.index] = _ChoiceState(choice.index)
+                state = self._choices[choice.index] = ChoiceState(choice.index)
             delta = choice.delta or choice.message
             if delta is not None:
                 self._read_delta(delta, state, events)
@@ -193,19 +105,22 @@ class AnswerReader:
                 state.reason = choice.finish_reason
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
         if usage is not None:
-            events.append(UsageReported(usage_of(usage)))
+            events.append(UsageReported(usage_of(usage, chunk.service_tier)))
 
-    def _read_delta(self, delta: Delta, state: _ChoiceState, events: list[Event]) -> None:
+    def _read_delta(self, delta: Delta, state: ChoiceState, events: list[Event]) -> None:
         thought = delta.reasoning_content or delta.reasoning
         if delta.thinking_blocks:
             for block in delta.thinking_blocks:
                 self._read_thinking_block(block, state, events)
         elif thought:
             events.append(ThinkingAdded(thought, state.part_of("thinking"), state.index))
+        if delta.reasoning_details:
+            self._read_details(delta, state, events)
         content = delta.content
         if content:
             if isinstance(content, str):
                 events.append(TextAdded(content, state.part_of("text"), state.index))
+                state.length += len(content)
             else:
                 self._read_parts(content, state, events)
         if delta.refusal:
@@ -213,41 +128,77 @@ class AnswerReader:
             events.append(RefusalAdded(delta.refusal, state.part_of("refusal"), state.index))
         if delta.annotations:
             part = state.part_of("text")
-            events += [CitationAdded(OPENAI_CHAT, raw, part, state.index) for raw in delta.annotations]
-        for call in delta.tool_calls or ():
-            self._read_call(call, state, events)
-        if delta.function_call is not None or delta.audio is not None:
-            raise malformed("content that the caller's dialect cannot carry")
+            events += [
+                CitationAdded(OPENAI_CHAT, raw, part, state.index, _cited(raw, state.began))
+                for raw in delta.annotations
+            ]
+        if delta.tool_calls:
+            for call in delta.tool_calls:
+                self._read_call(call, state, events)
+        if delta.function_call is not None:  # the older interface: one call, without an id
+            self._read_call(CallDelta(index=-1, function=delta.function_call), state, events)
+        if delta.images:
+            events += [_image(made, state) for made in delta.images]
+        if delta.audio is not None:
+            events.append(_audio(delta.audio, state))
+        if delta.extra_content:
+            signature = google_signature(delta.extra_content)
+            if signature is not None:
+                events.append(ThinkingSigned(signature, state.alone(), state.index, GEMINI))
 
-    def _read_parts(self, content: list[Any], state: _ChoiceState, events: list[Event]) -> None:
-        """Content as parts, as Mistral writes it when its models think."""
+    def _read_parts(self, content: list[Any], state: ChoiceState, events: list[Event]) -> None:
+        """Content as parts, as Mistral writes it when its models think or refer to sources."""
         for part in content:
             kind = part.get("type") if isinstance(part, dict) else None
             if kind == "text" and isinstance(part.get("text"), str):
                 events.append(TextAdded(part["text"], state.part_of("text"), state.index))
+                state.length += len(part["text"])
             elif kind == "thinking" and isinstance(part.get("thinking"), list):
                 for inner in part["thinking"]:
                     text = inner.get("text") if isinstance(inner, dict) else None
                     if isinstance(text, str) and text:
                         events.append(ThinkingAdded(text, state.part_of("thinking"), state.index))
+            elif kind == "reference":
+                raw = Raw(msgspec.json.encode(part))
+                events.append(CitationAdded(OPENAI_CHAT, raw, state.part_of("text"), state.index))
             else:
                 raise malformed("content that the caller's dialect cannot carry")
 
-    def _read_thinking_block(self, block: ThinkingBlock, state: _ChoiceState, events: list[Event]) -> None:
+    def _read_thinking_block(self, block: ThinkingBlock, state: ChoiceState, events: list[Event]) -> None:
         if block.type == "redacted_thinking":
-            state.kind = ""
-            events.append(ThinkingRedacted(block.data or "", state.part_of("redacted"), state.index))
+            data, by = untagged(block.data or "", ANTHROPIC_MESSAGES)
+            events.append(ThinkingRedacted(data, state.alone(), state.index, by))
             return
         if block.thinking:
             events.append(ThinkingAdded(block.thinking, state.part_of("thinking"), state.index))
         if block.signature:
-            events.append(ThinkingSigned(block.signature, state.part_of("thinking"), state.index))
+            signature, by = untagged(block.signature, ANTHROPIC_MESSAGES)
+            events.append(ThinkingSigned(signature, state.part_of("thinking"), state.index, by))
             state.kind = ""  # a block ends with its signature
 
-    def _read_call(self, delta: CallDelta, state: _ChoiceState, events: list[Event]) -> None:
+    def _read_details(self, delta: Delta, state: ChoiceState, events: list[Event]) -> None:
+        """OpenRouter's details: their text came as `reasoning`, if that is there; the rest is signatures and what is encrypted."""
+        for detail in reasoning_details(delta.reasoning_details):
+            text = detail.text or detail.summary
+            if text and not (delta.reasoning or delta.reasoning_content or delta.thinking_blocks):
+                events.append(ThinkingAdded(text, state.part_of("thinking"), state.index))
+            if detail.type == "reasoning.encrypted" and detail.data:
+                if detail.by == GEMINI:
+                    events.append(ThinkingSigned(detail.data, state.alone(), state.index, GEMINI))
+                else:
+                    events.append(ThinkingRedacted(detail.data, state.alone(), state.index, detail.by))
+                state.kind = ""
+            elif detail.signature and not delta.thinking_blocks:
+                events.append(ThinkingSigned(detail.signature, state.part_of("thinking"), state.index, detail.by))
+                state.kind = ""
+
+    def _read_call(self, delta: CallDelta, state: ChoiceState, events: list[Event]) -> None:
         if delta.type not in (None, "", "function"):
             raise malformed("a kind of tool call that the caller's dialect cannot carry")
-        call = state.call_of(delta, self._started)
+        signature = google_signature(delta.extra_content) if delta.extra_content else None
+        call = state.call_of(delta, self._started, signed=signature is not None)
+        if signature is not None and not call.name:
+            events.append(ThinkingSigned(signature, call.part - 1, state.index, GEMINI))
         function = delta.function
         if function is None:
             return
@@ -275,6 +226,45 @@ class AnswerReader:
                     StopReason.TOOL_CALLS if state.calls else StopReason.REFUSAL if state.refused else StopReason.END
                 )
             events.append(ChoiceEnded(reason, None, state.index))
+
+
+def _cited(raw: Raw, began: int) -> Cited | None:
+    """A page cited: OpenAI counts characters of the whole answer, here they are those of the block that `began` there."""
+    try:
+        page = _ANNOTATION.decode(raw).url_citation
+    except msgspec.DecodeError:
+        return None
+    if page is None or page.url is None:
+        return None
+    start, end = page.start_index, page.end_index
+    if start is None or end is None or not began <= start <= end:
+        return Cited(url=page.url, title=page.title)
+    return Cited(url=page.url, title=page.title, start=start - began, end=end - began)
+
+
+def _image(made: ImageMade, state: ChoiceState) -> MediaAdded:
+    url = made.image_url.url if made.image_url is not None else ""
+    data = split_data_url(url)
+    if data is not None:
+        return MediaAdded(data.media_type, data.base64, part=state.alone(), choice=state.index)
+    if not url.startswith(("http://", "https://")):
+        raise malformed("an image that is nowhere")
+    return MediaAdded("image/*", url=url, part=state.alone(), choice=state.index)
+
+
+def _audio(made: AudioMade, state: ChoiceState) -> MediaAdded:
+    """A stream's audio comes in pieces of one part; only the first tells of what kind it is."""
+    if made.data and not state.audio_type:
+        state.audio_type = audio_type(made.data)
+    return MediaAdded(
+        state.audio_type or "audio/pcm",
+        made.data or "",
+        transcript=made.transcript or "",
+        id=made.id,
+        expires_s=made.expires_at,
+        part=state.part_of("audio"),
+        choice=state.index,
+    )
 
 
 class CanonicalStream(StreamDecoder):

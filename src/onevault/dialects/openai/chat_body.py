@@ -1,7 +1,9 @@
 """The shape of an OpenAI chat request as far as the gateway looks at it; what it does not know passes.
 
 Source: OpenAI API reference, "Create chat completion", and the fields by which compatible servers carry reasoning
-(`reasoning_content`, `thinking_blocks`) and cache marks (`cache_control`), as LiteLLM and DeepSeek write them.
+(`reasoning_content`, `thinking_blocks`, `reasoning_details`), signatures on calls (`extra_content`), videos (`video_url`), images
+that a model made (`images`) and cache marks (`cache_control`), as LiteLLM, DeepSeek, OpenRouter, vLLM, Google and Mistral write
+them. Fields that only a translation reads are kept as they came, so that a request that passes is not refused for them.
 """
 
 from __future__ import annotations
@@ -53,6 +55,9 @@ class ContentPart(msgspec.Struct, frozen=True):
     image_url: ImageUrl | str | None = None
     input_audio: AudioIn | None = None
     file: FileIn | None = None
+    video_url: Raw = ABSENT
+    document_url: Raw = ABSENT
+    thinking: Raw = ABSENT
     cache_control: CacheControl | None = None
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
@@ -66,6 +71,8 @@ class ToolCallIn(msgspec.Struct, frozen=True):
     id: str
     type: str = "function"
     function: CalledFunction | None = None
+    custom: Raw = ABSENT
+    extra_content: Raw = ABSENT
     cache_control: CacheControl | None = None
 
 
@@ -86,6 +93,10 @@ class ChatMessage(msgspec.Struct, frozen=True):
     reasoning_content: str | None = None
     thinking_blocks: list[ThinkingBlockIn] | None = None
     function_call: CalledFunction | None = None
+    reasoning: Raw = ABSENT
+    reasoning_details: Raw = ABSENT
+    images: Raw = ABSENT
+    annotations: Raw = ABSENT
     audio: Raw = ABSENT
     is_error: bool | None = None
     cache_control: CacheControl | None = None
@@ -102,6 +113,7 @@ class FunctionIn(msgspec.Struct, frozen=True):
 class ToolIn(msgspec.Struct, frozen=True):
     type: str = "function"
     function: FunctionIn | None = None
+    custom: Raw = ABSENT
     cache_control: CacheControl | None = None
 
 
@@ -150,6 +162,7 @@ class ChatBody(ExtendedBody, frozen=True, kw_only=True):
     tool_choice: str | NamedChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormatIn | None = None
+    functions: Raw = ABSENT
     reasoning_effort: str | None = None
     verbosity: str | None = None
     service_tier: str | None = None

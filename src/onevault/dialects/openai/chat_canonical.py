@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
 
-from onevault.core.chat import (
-    Audio,
-    CacheMark,
-    ChatRequest,
-    File,
-    Image,
-    Message,
-    Part,
-    Reasoning,
-    RedactedThinking,
-    Refusal,
-    ResponseFormat,
-    Role,
-    Text,
-    Thinking,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-)
+import msgspec
+from msgspec import Raw
+
+from onevault.core.chat import ChatRequest, Opaque, Reasoning, ResponseFormat, Speech, Tool, ToolChoice
 from onevault.dialects.openai.chat_body import (
-    CacheBreakpoint,
-    CacheControl,
     ChatBody,
-    ChatMessage,
-    ContentPart,
-    ImageUrl,
+    Count,
+    FunctionIn,
     NamedChoice,
+    NamedFunction,
     ResponseFormatIn,
-    ThinkingBlockIn,
     ToolIn,
 )
-from onevault.dialects.wire.data_url import split_data_url
+from onevault.dialects.openai.chat_conversation import mark_of, messages_of
+from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.extensions import EXTENSION_NAMES
-from onevault.dialects.wire.json_body import fields_of, present, unsupported
+from onevault.dialects.wire.json_body import decoded, fields_of, present, unsupported
 
-_CARRIED = frozenset(ChatBody.__struct_fields__) | frozenset(EXTENSION_NAMES) | {"logit_bias", "modalities"}
-_MEANINGFUL = frozenset({"audio", "functions", "function_call", "web_search_options", "moderation", "plugins"})
+_CARRIED = frozenset(ChatBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
+_MEANINGFUL = frozenset({"web_search_options", "moderation", "plugins"})
 """Fields that change what the answer is; every other unknown field only tunes."""
 
-_NULL = b"null"
 _MODES = {
     "auto": ToolChoice(mode="auto"),
     "none": ToolChoice(mode="none"),
@@ -53,162 +34,144 @@ _MODES = {
 }
 
 
+class ReasoningIn(msgspec.Struct, frozen=True):
+    """`reasoning` as OpenRouter takes it."""
+
+    effort: str | None = None
+    max_tokens: Count | None = None
+    enabled: bool | None = None
+    exclude: bool | None = None
+
+
+class ThinkingIn(msgspec.Struct, frozen=True):
+    """`thinking` as LiteLLM, DeepSeek and Z.ai take it."""
+
+    type: str
+    budget_tokens: Count | None = None
+
+
+class VoiceIn(msgspec.Struct, frozen=True):
+    id: str
+
+
+class AudioOut(msgspec.Struct, frozen=True):
+    """The voice is a name, or an id of the caller's own at OpenAI."""
+
+    voice: str | VoiceIn
+    format: str | None = None
+
+
+_FUNCTIONS = msgspec.json.Decoder(list[FunctionIn])
+_FUNCTION_CALL = msgspec.json.Decoder(str | NamedFunction)
+_REASONING = msgspec.json.Decoder(ReasoningIn)
+_THINKING = msgspec.json.Decoder(ThinkingIn)
+_AUDIO = msgspec.json.Decoder(AudioOut)
+_NAMES = msgspec.json.Decoder(list[str])
+_RAWS = msgspec.json.Decoder(list[Raw])
+_COUNT = msgspec.json.Decoder(int)
+
+
 def canonical_of(parsed: ChatBody, body: bytes) -> ChatRequest:
-    """Raises Fault UNSUPPORTED_PARAMETER."""
-    fields = fields_of(body)
-    hints: list[str] = []
-    for name, raw in fields.items():
-        if name in _CARRIED or bytes(raw) == _NULL:
-            continue
-        if name in _MEANINGFUL:
-            raise unsupported(name, "cannot be said to the provider that was chosen")
-        hints.append(name)
-    modalities = fields.get("modalities")
-    if modalities is not None and b"audio" in bytes(modalities):
-        raise unsupported("modalities", "cannot ask the provider that was chosen for audio")
-    logit_bias = fields.get("logit_bias")
+    """Raises Fault UNSUPPORTED_PARAMETER, or INVALID_REQUEST for a field that only a translation reads."""
+    fields = {name: raw for name, raw in fields_of(body).items() if bytes(raw) != b"null"}
+    modalities = decoded(_NAMES, bytes(fields.pop("modalities", b"[]")), at="modalities")
+    speech = _speech(fields.pop("audio", None))
+    functions = decoded(_FUNCTIONS, bytes(fields.pop("functions", b"[]")), at="functions")
+    tools = tuple(_tool(tool, i, fields) for i, tool in enumerate(parsed.tools or ()))
+    choice = _tool_choice(parsed.tool_choice)
+    if functions:
+        tools += tuple(_function(function) for function in functions)
+        choice = choice or _function_choice(fields.pop("function_call", None))
+    reasoning = _reasoning(parsed.reasoning_effort, fields.pop("reasoning", None), fields.pop("thinking", None))
+    top_k, seed = fields.pop("top_k", None), fields.pop("random_seed", None)
+    logit_bias = fields.pop("logit_bias", None)
     newer, older = parsed.max_completion_tokens, parsed.max_tokens
     return ChatRequest(
         model=parsed.model or "",
-        messages=tuple(_message(message, f"messages[{i}]") for i, message in enumerate(parsed.messages)),
-        tools=tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(parsed.tools or ())),
-        tool_choice=_tool_choice(parsed.tool_choice),
-        parallel_tool_calls=parsed.parallel_tool_calls,
+        messages=messages_of(parsed.messages),
+        tools=tools,
+        tool_choice=choice,
+        # The older functions interface has room for one call in an answer.
+        parallel_tool_calls=False if functions and not parsed.tools else parsed.parallel_tool_calls,
         response_format=_response_format(parsed.response_format),
         output_tokens_max=older if newer is None else newer if older is None else min(older, newer),
         temperature=parsed.temperature,
         top_p=parsed.top_p,
+        top_k=None if top_k is None else max(decoded(_COUNT, bytes(top_k), at="top_k"), 0) or None,
         stop=(parsed.stop,) if isinstance(parsed.stop, str) else tuple(parsed.stop or ()),
         n=parsed.n or 1,
-        seed=parsed.seed,
+        seed=decoded(_COUNT, bytes(seed), at="random_seed")
+        if parsed.seed is None and seed is not None
+        else parsed.seed,
         frequency_penalty=parsed.frequency_penalty,
         presence_penalty=parsed.presence_penalty,
-        logit_bias=None if logit_bias is None or bytes(logit_bias) in (_NULL, b"{}") else logit_bias,
+        logit_bias=None if logit_bias is None or bytes(logit_bias) == b"{}" else logit_bias,
         logprobs=parsed.logprobs,
         top_logprobs=parsed.top_logprobs,
-        reasoning=_reasoning(parsed.reasoning_effort),
+        reasoning=reasoning,
         verbosity=parsed.verbosity,
         service_tier=parsed.service_tier,
         metadata=parsed.metadata,
         user=parsed.user,
+        output_modalities=tuple(modalities),
+        speech=speech,
         stream=parsed.stream is True,
-        hints=tuple(hints),
+        hints=_hints(parsed, fields),
     )
 
 
-def _message(message: ChatMessage, path: str) -> Message:
-    if message.function_call is not None or message.role == "function":
-        raise unsupported(f"{path}.role", "is of the older functions interface; use tools")
-    if present(message.audio) is not None:
-        raise unsupported(f"{path}.audio", "cannot be said to the provider that was chosen")
-    parts: list[Part] = list(_thinking(message))
-    content = message.content
-    if isinstance(content, str):
-        if content:
-            parts.append(Text(text=content))
-    elif content is not None:
-        parts += [_part(part, f"{path}.content[{j}]") for j, part in enumerate(content)]
-    if message.refusal:
-        parts.append(Refusal(text=message.refusal))
-    for k, call in enumerate(message.tool_calls or ()):
-        if call.function is None:
-            raise unsupported(f"{path}.tool_calls[{k}]", "is of a kind that the provider that was chosen does not have")
-        parts.append(
-            ToolCall(
-                id=call.id,
-                name=call.function.name,
-                arguments=call.function.arguments,
-                cache=_mark(call.cache_control),
-            )
-        )
-    if message.role == "tool":
-        parts = [_tool_result(message, parts, path)]
-    elif message.cache_control is not None and parts:
-        parts[-1] = _marked(parts[-1], _mark(message.cache_control))
-    return Message(role=Role(message.role), parts=tuple(parts), name=message.name)
+def _hints(parsed: ChatBody, fields: Mapping[str, Raw]) -> tuple[str, ...]:
+    """The fields that are left, and the citations of earlier answers, which no request can carry back."""
+    hints: list[str] = []
+    for name in fields:
+        if name in _CARRIED:
+            continue
+        if name in _MEANINGFUL:
+            raise unsupported(name, "cannot be said to the provider that was chosen")
+        hints.append(name)
+    if any(bytes(message.annotations) not in (b"", b"null", b"[]") for message in parsed.messages):
+        hints.append("messages.annotations")
+    return tuple(hints)
 
 
-def _tool_result(message: ChatMessage, parts: list[Part], path: str) -> ToolResult:
-    kept: list[Text | Image | File] = []
-    for j, part in enumerate(parts):
-        if not isinstance(part, Text | Image | File):
-            raise unsupported(f"{path}.content[{j}]", "cannot be in a tool's answer")
-        kept.append(part)
-    return ToolResult(
-        call_id=message.tool_call_id or "",
-        parts=tuple(kept),
-        is_error=message.is_error is True,
-        cache=_mark(message.cache_control),
-    )
-
-
-def _thinking(message: ChatMessage) -> list[Thinking | RedactedThinking]:
-    """`thinking_blocks` say all that `reasoning_content` says, and the signatures."""
-    if message.thinking_blocks:
-        return [_thinking_block(block) for block in message.thinking_blocks]
-    return [Thinking(text=message.reasoning_content)] if message.reasoning_content else []
-
-
-def _thinking_block(block: ThinkingBlockIn) -> Thinking | RedactedThinking:
-    if block.type == "redacted_thinking":
-        return RedactedThinking(data=block.data)
-    return Thinking(text=block.thinking, signature=block.signature)
-
-
-def _part(part: ContentPart, path: str) -> Part:
-    cache = _mark(part.cache_control, part.prompt_cache_breakpoint)
-    if part.type == "text":
-        return Text(text=part.text or "", cache=cache)
-    if part.type == "refusal":
-        return Refusal(text=part.refusal or "")
-    if part.type == "image_url" and part.image_url is not None:
-        given = ImageUrl(part.image_url) if isinstance(part.image_url, str) else part.image_url
-        url, detail = given.url, given.detail
-        data = split_data_url(url)
-        if data is not None:
-            return Image(data=data.base64, media_type=data.media_type, detail=detail, cache=cache)
-        if not url.startswith(("http://", "https://")):
-            raise unsupported(f"{path}.image_url.url", "must be an http(s) or a base64 data URL")
-        return Image(url=url, detail=detail, cache=cache)
-    if part.type == "input_audio" and part.input_audio is not None:
-        return Audio(data=part.input_audio.data, format=part.input_audio.format, cache=cache)
-    if part.type == "file" and part.file is not None:
-        if part.file.file_data is None:
-            raise unsupported(f"{path}.file.file_id", "is known to one provider only; send the file itself")
-        if part.file.file_data.startswith(("http://", "https://")):  # as OpenRouter takes it
-            return File(url=part.file.file_data, name=part.file.filename, cache=cache)
-        data = split_data_url(part.file.file_data)
-        if data is None:
-            raise unsupported(f"{path}.file.file_data", "must be a base64 data URL")
-        return File(data=data.base64, media_type=data.media_type, name=part.file.filename, cache=cache)
-    raise unsupported(f"{path}.type", "is not known to the provider that was chosen")
-
-
-def _mark(control: CacheControl | None, breakpoint_asked: CacheBreakpoint | None = None) -> CacheMark | None:
-    if control is not None:
-        return CacheMark(ttl="1h" if control.ttl == "1h" else "5m")
-    if breakpoint_asked is not None and breakpoint_asked.mode == "explicit":
-        return CacheMark(ttl="1h" if breakpoint_asked.ttl == "12h" else "5m")
-    return None
-
-
-def _marked(part: Part, mark: CacheMark | None) -> Part:
-    if isinstance(part, Text | Image | Audio | File | ToolCall | ToolResult) and part.cache is None:
-        return msgspec.structs.replace(part, cache=mark)
-    return part
-
-
-def _tool(tool: ToolIn, path: str) -> Tool:
+def _tool(tool: ToolIn, index: int, fields: Mapping[str, Raw]) -> Tool | Opaque:
     if tool.function is None:
-        raise unsupported(f"{path}.type", "is a kind of tool that the provider that was chosen does not have")
+        raw = decoded(_RAWS, bytes(fields["tools"]))[index]
+        return Opaque(dialect=OPENAI_CHAT, kind=tool.type, raw=raw)
     function = tool.function
+    written = _function(function)
+    if tool.cache_control is not None:
+        written = msgspec.structs.replace(written, cache=mark_of(tool.cache_control))
+    return written
+
+
+def _function(function: FunctionIn) -> Tool:
     return Tool(
         name=function.name,
         description=function.description,
         parameters=present(function.parameters),
         strict=function.strict,
-        cache=_mark(tool.cache_control or function.cache_control),
+        cache=mark_of(function.cache_control),
     )
+
+
+def _function_choice(raw: Raw | None) -> ToolChoice | None:
+    """`function_call` of the older functions interface: `auto`, `none`, or the function's name."""
+    if raw is None:
+        return None
+    asked = decoded(_FUNCTION_CALL, bytes(raw), at="function_call")
+    if isinstance(asked, NamedFunction):
+        return ToolChoice(mode="tool", name=asked.name)
+    return _tool_choice(asked)
+
+
+def _speech(raw: Raw | None) -> Speech | None:
+    if raw is None:
+        return None
+    asked = decoded(_AUDIO, bytes(raw), at="audio")
+    if isinstance(asked.voice, VoiceIn):
+        raise unsupported("audio.voice.id", "is known to one provider only; name a voice")
+    return Speech(voice=asked.voice, format=asked.format)
 
 
 def _tool_choice(choice: str | NamedChoice | None) -> ToolChoice | None:
@@ -242,7 +205,19 @@ def _response_format(asked: ResponseFormatIn | None) -> ResponseFormat | None:
     raise unsupported("response_format.type", "cannot be said to the provider that was chosen")
 
 
-def _reasoning(effort: str | None) -> Reasoning | None:
-    if effort is None:
-        return None
-    return Reasoning(enabled=False) if effort == "none" else Reasoning(effort=effort)
+def _reasoning(effort: str | None, asked: Raw | None, thinking: Raw | None) -> Reasoning | None:
+    """`reasoning_effort`, or what compatible servers take in its place."""
+    if effort is not None:
+        return Reasoning(enabled=False) if effort == "none" else Reasoning(effort=effort)
+    if asked is not None:
+        wished = decoded(_REASONING, bytes(asked), at="reasoning")
+        if wished.enabled is False or wished.effort == "none":
+            return Reasoning(enabled=False)
+        display = "omitted" if wished.exclude else None
+        return Reasoning(effort=wished.effort, budget_tokens=wished.max_tokens, display=display)
+    if thinking is not None:
+        wanted = decoded(_THINKING, bytes(thinking), at="thinking")
+        if wanted.type == "disabled":
+            return Reasoning(enabled=False)
+        return Reasoning(budget_tokens=wanted.budget_tokens, adaptive=wanted.type == "adaptive")
+    return None

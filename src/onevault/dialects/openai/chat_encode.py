@@ -1,8 +1,9 @@
 """Writes a canonical request as an OpenAI chat request.
 
 What OpenAI cannot be told is a fault where it carries meaning, a name in `dropped` where it only tunes. Choices:
-tool messages carry text alone, so images and files in a tool's answer follow in a user message that names the call; a failed tool
-call begins with "Error: ". Thinking of earlier turns is dropped by name: its signature is worth something to its own provider only.
+tool messages carry text alone, so images and files in a tool's answer follow in a user message that names the call, and so do
+images that the assistant made; a failed tool call begins with "Error: ". Thinking of earlier turns is dropped by name: its signature
+is worth something to its own provider only.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from onevault.core.chat import (
     Tool,
     ToolCall,
     ToolResult,
+    Video,
 )
 from onevault.core.codec import WireRequest
 from onevault.dialects.openai.chat_request import CHAT_PATH
+from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.data_url import data_url
 from onevault.dialects.wire.json_body import invalid, unsupported
 
@@ -80,6 +83,7 @@ def encode_chat(request: ChatRequest) -> WireRequest:
             dropped["service_tier"] = None
     if request.user is not None:
         body["user"] = request.user
+    _add_modalities(request, body)
     if request.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -97,15 +101,16 @@ def _messages(request: ChatRequest, dropped: dict[str, None]) -> list[_Json]:
         if shown:
             messages.append({"role": "user", "content": shown})
             shown = []
-        messages.append(_message(message, f"messages[{i}]", dropped))
+        if message.role is Role.ASSISTANT:
+            messages.append(_assistant_message(message, f"messages[{i}]", shown, dropped))
+        else:
+            messages.append(_message(message, f"messages[{i}]", dropped))
     if shown:
         messages.append({"role": "user", "content": shown})
     return messages
 
 
 def _message(message: Message, path: str, dropped: dict[str, None]) -> _Json:
-    if message.role is Role.ASSISTANT:
-        return _assistant_message(message, path, dropped)
     content = [_part(part, f"{path}.content[{j}]", dropped) for j, part in enumerate(message.parts)]
     written: _Json = {"role": message.role.value, "content": _plain(content)}
     if message.name is not None:
@@ -113,7 +118,7 @@ def _message(message: Message, path: str, dropped: dict[str, None]) -> _Json:
     return written
 
 
-def _assistant_message(message: Message, path: str, dropped: dict[str, None]) -> _Json:
+def _assistant_message(message: Message, path: str, shown: list[_Json], dropped: dict[str, None]) -> _Json:
     content: list[_Json] = []
     refusal = ""
     calls: list[_Json] = []
@@ -125,6 +130,10 @@ def _assistant_message(message: Message, path: str, dropped: dict[str, None]) ->
         elif isinstance(part, ToolCall):
             function = {"name": part.name, "arguments": part.arguments or "{}"}
             calls.append({"id": part.id, "type": "function", "function": function})
+        elif isinstance(part, Opaque) and part.dialect == OPENAI_CHAT and part.kind == "custom":
+            calls.append(msgspec.json.decode(part.raw))
+        elif isinstance(part, Image):
+            shown += [{"type": "text", "text": "The image that the assistant made:"}, _part(part, path, dropped)]
         else:
             content.append(_part(part, f"{path}.content[{j}]", dropped))
     written: _Json = {"role": "assistant"}
@@ -154,6 +163,8 @@ def _tool_message(result: ToolResult, path: str, shown: list[_Json], dropped: di
     texts: list[str] = []
     media: list[_Json] = []
     for part in result.parts:
+        if isinstance(part, Audio):
+            raise unsupported(path, "has audio in a tool's answer, which the provider that was chosen does not take")
         written = _part(part, path, dropped)
         if written["type"] == "text":
             texts.append(written["text"])
@@ -190,7 +201,7 @@ def _part(part: Part, path: str, dropped: dict[str, None]) -> _Json:
         return _file(part, path, dropped)
     if isinstance(part, Refusal):
         return {"type": "text", "text": part.text}
-    kind = part.kind if isinstance(part, Opaque) else type(part).__name__
+    kind = part.kind if isinstance(part, Opaque) else "video" if isinstance(part, Video) else type(part).__name__
     raise unsupported(path, f"({kind}) cannot be said to the provider that was chosen")
 
 
@@ -215,8 +226,10 @@ def _file(part: File, path: str, dropped: dict[str, None]) -> _Json:
     return {"type": "file", "file": {"filename": name, "file_data": data_url(media_type, part.data)}}
 
 
-def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json:
+def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json | Raw:
     if isinstance(tool, Opaque):
+        if tool.dialect == OPENAI_CHAT:
+            return tool.raw
         raise unsupported(f"tools[{index}]", "is a kind of tool that the provider that was chosen does not have")
     if tool.cache is not None:
         dropped["cache_control"] = None
@@ -237,6 +250,19 @@ def _add_tool_choice(request: ChatRequest, body: _Json) -> None:
         body["tool_choice"] = named if choice.mode == "tool" else choice.mode
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
+
+
+def _add_modalities(request: ChatRequest, body: _Json) -> None:
+    """OpenAI takes a voice and a format with every ask for audio, and streams raw samples only."""
+    asked = request.output_modalities
+    if asked and asked != ("text",):
+        body["modalities"] = list(asked)
+    if "audio" not in asked:
+        return
+    speech = request.speech
+    if speech is None:
+        raise unsupported("audio.voice", "must be given for the provider that was chosen")
+    body["audio"] = {"voice": speech.voice, "format": speech.format or ("pcm16" if request.stream else "wav")}
 
 
 def _response_format(asked: ResponseFormat) -> _Json:

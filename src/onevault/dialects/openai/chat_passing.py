@@ -46,15 +46,19 @@ class SeenContent(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeenChoice(msgspec.Struct, frozen=True, gc=False):
+    """One of a chat's choices, or of the older completions', which have a `text`."""
+
     index: int = 0
     delta: SeenContent | None = None
     message: SeenContent | None = None
+    text: str | None = None
     finish_reason: str | None = None
 
 
 class SeenAnswer(msgspec.Struct, frozen=True, gc=False):
     choices: list[SeenChoice] | None = None
     usage: OpenAIUsage | None = None
+    service_tier: str | None = None
     x_groq: GroqExtra | None = None
     error: Any = None
 
@@ -132,13 +136,15 @@ class PassingStream(StreamDecoder):
             if seen.usage is None or self._usage_asked:
                 events.append(Passed(frame))
             if seen.usage is not None:
-                events.append(UsageReported(usage_of(seen.usage)))
+                events.append(UsageReported(usage_of(seen.usage, seen.service_tier)))
             return
         output_bytes = 0
         ended: list[Event] = []
         for choice in choices:
             if choice.delta is not None:
                 output_bytes += _output_bytes(choice.delta)
+            elif choice.text is not None:
+                output_bytes += _text_bytes(choice.text)
             if choice.finish_reason:
                 self._open.discard(choice.index)
                 if choice.index not in self._ended:
@@ -149,9 +155,9 @@ class PassingStream(StreamDecoder):
         events.append(Passed(frame, output_bytes))
         events += ended
         if seen.usage is not None:
-            events.append(UsageReported(usage_of(seen.usage)))
+            events.append(UsageReported(usage_of(seen.usage, seen.service_tier)))
         elif seen.x_groq is not None and seen.x_groq.usage is not None:
-            events.append(UsageReported(usage_of(seen.x_groq.usage)))
+            events.append(UsageReported(usage_of(seen.x_groq.usage, seen.service_tier)))
 
 
 class PassingWhole(WholeDecoder):
@@ -168,9 +174,11 @@ class PassingWhole(WholeDecoder):
         for choice in seen.choices:
             if choice.message is not None:
                 output_bytes += _output_bytes(choice.message)
+            elif choice.text is not None:
+                output_bytes += _text_bytes(choice.text)
             events.append(_ended(choice))
         events.insert(0, Passed(body, output_bytes))
         if seen.usage is not None:
-            events.append(UsageReported(usage_of(seen.usage)))
+            events.append(UsageReported(usage_of(seen.usage, seen.service_tier)))
         events.append(Finished())
         return events

@@ -15,16 +15,30 @@ from onevault.dialects.openai.chat_canonical import canonical_of
 from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
 from onevault.dialects.wire.input_size import MediaSize, mixed_size, text_size
-from onevault.dialects.wire.json_body import decoded, fields_of, invalid
+from onevault.dialects.wire.json_body import ABSENT, decoded, fields_of, invalid, present
 
 CHAT_PATH = "/chat/completions"
 
-_CHAT_BODY = msgspec.json.Decoder(ChatBody)
+
+class SizedBody(ChatBody, frozen=True, kw_only=True):
+    """With what besides the messages decides how large a request is and what it needs."""
+
+    modalities: Raw = ABSENT
+    web_search_options: Raw = ABSENT
+
+
+_CHAT_BODY = msgspec.json.Decoder(SizedBody)
 _OPTIONS = msgspec.json.Decoder(dict[str, Raw]).decode
 _TRUE = Raw(b"true")
 _ASK_USAGE = Raw(b'{"include_usage":true}')
-_MEDIA_MARKS = (b"image", b"file", b"audio", b"\\u00")
-"""A body without any of these names no media (the last: a name may be escaped)."""
+_MODALITIES = msgspec.json.Decoder(list[str]).decode
+_NEEDED = {
+    "image_url": Capability.IMAGE_INPUT,
+    "input_audio": Capability.AUDIO_INPUT,
+    "video_url": Capability.VIDEO_INPUT,
+    "file": Capability.FILE_INPUT,
+}
+_MADE = {"image": Capability.IMAGE_OUTPUT, "audio": Capability.AUDIO_OUTPUT}
 
 _NO_METADATA: Mapping[str, str] = {}
 
@@ -93,6 +107,7 @@ def read_chat(body: bytes) -> OpenAIChatIncoming:
         check_metadata(parsed.metadata)
     if parsed.model is not None and not 0 < len(parsed.model) <= 256:
         raise invalid("model", "must have 1 to 256 characters")
+    has_parts = any(type(message.content) is list for message in parsed.messages)
     newer, older = parsed.max_completion_tokens, parsed.max_tokens
     return OpenAIChatIncoming(
         body=body,
@@ -101,21 +116,49 @@ def read_chat(body: bytes) -> OpenAIChatIncoming:
         stream=parsed.stream is True,
         output_tokens_asked=older if newer is None else newer if older is None else min(older, newer),
         choices=parsed.n or 1,
-        size=_size(parsed, body),
+        size=_size(parsed, len(body), has_parts=has_parts),
+        needs=_needs(parsed, has_parts=has_parts),
+        service_tier=parsed.service_tier,
         extensions=extensions_of(parsed),
         metadata=parsed.metadata or _NO_METADATA,
         end_user=parsed.user,
     )
 
 
-def _size(parsed: ChatBody, body: bytes) -> InputSize:
+def _needs(parsed: SizedBody, *, has_parts: bool) -> frozenset[Capability]:
+    """How much to think is a hint, not a need."""
+    schema = parsed.response_format
+    has_schema = schema is not None and schema.type == "json_schema"
+    modalities = present(parsed.modalities)
+    if not (has_parts or parsed.tools or has_schema or parsed.logprobs or modalities):
+        return NO_NEEDS
+    needs = set()
+    if parsed.tools:
+        needs.add(Capability.TOOLS)
+    if has_schema:
+        needs.add(Capability.STRUCTURED_OUTPUT)
+    if parsed.logprobs:
+        needs.add(Capability.LOGPROBS)
+    if has_parts:
+        for message in parsed.messages:
+            if isinstance(message.content, list):
+                needs |= {_NEEDED[part.type] for part in message.content if part.type in _NEEDED}
+    if modalities is not None:
+        try:
+            needs |= {_MADE[kind] for kind in _MODALITIES(modalities) if kind in _MADE}
+        except msgspec.DecodeError:
+            return frozenset(needs)  # the provider will refuse it
+    return frozenset(needs)
+
+
+def _size(parsed: SizedBody, body_bytes: int, *, has_parts: bool) -> InputSize:
     tools = bool(parsed.tools)
-    searches = b"web_search_options" in body
-    if not searches and not any(mark in body for mark in _MEDIA_MARKS):
-        return text_size(len(body), tools=tools)
+    searches = present(parsed.web_search_options) is not None
+    if not searches and not has_parts:
+        return text_size(body_bytes, tools=tools)
     media = MediaSize()
     if searches:
-        media.provider_tool(fetches=True)
+        media.provider_tool(fetches=True, searches_at_most=1)
     for message in parsed.messages:
         if isinstance(message.content, list):
             for part in message.content:
@@ -129,4 +172,4 @@ def _size(parsed: ChatBody, body: bytes) -> InputSize:
                         media.document(len(part.file.file_data))
                     else:
                         media.document_elsewhere()
-    return mixed_size(len(body), media, tools=tools)
+    return mixed_size(body_bytes, media, tools=tools)

@@ -1,7 +1,8 @@
 """Writes answers for callers of the OpenAI chat dialect, whole or as chunks, and passes what is theirs already.
 
 Beside the dialect's own fields a message carries `reasoning_content`, `thinking_blocks` (with signatures) and `citations` as
-LiteLLM writes them, and `opaque_blocks` for what only another dialect can say; clients that do not know them skip them.
+LiteLLM writes them, `images` as OpenRouter does, a call's signature in `extra_content` as Google does, `files` that a model made, and
+`opaque_blocks` for what only another dialect can say; clients that do not know them skip them.
 """
 
 from __future__ import annotations
@@ -21,21 +22,18 @@ from onevault.core.events import (
     Event,
     Finished,
     LogprobsAdded,
-    OpaqueAdded,
     Passed,
-    RefusalAdded,
     StopReason,
     TextAdded,
     ThinkingAdded,
-    ThinkingRedacted,
-    ThinkingSigned,
     TokensCounted,
     ToolArgumentsAdded,
     ToolCallStarted,
     UsageReported,
 )
 from onevault.core.usage import NO_USAGE, Usage
-from onevault.dialects.openai.citations import Annotation, annotation_of
+from onevault.dialects.openai.chat_choice import ChoiceWritten, Fields, fold
+from onevault.dialects.openai.citations import Annotation
 from onevault.dialects.openai.usage import usage_written
 from onevault.dialects.wire.framing import JsonAndEventStream
 
@@ -56,44 +54,21 @@ _OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast
 DONE_FRAME = b"data: [DONE]\n\n"
 
 
-class _ChoiceText:
-    """How far the text of a choice has come, and the citations of its last block: they may come before the text they are about."""
-
-    __slots__ = ("cited", "length", "part", "part_began", "signed_thinking")
-
-    def __init__(self) -> None:
-        self.length = 0
-        self.part = -1
-        self.part_began = 0
-        self.cited: list[CitationAdded] = []
-        self.signed_thinking = ""
-
-    def begin(self, part: int) -> list[tuple[str, Annotation | Raw]]:
-        """Goes to a block; gives back the citations of the block before, each with the field that it goes into."""
-        cited = self.citations()
-        self.part = part
-        self.part_began = self.length
-        return cited
-
-    def citations(self) -> list[tuple[str, Annotation | Raw]]:
-        """The citations of the block, which has ended."""
-        cited, self.cited = self.cited, []
-        written: list[tuple[str, Annotation | Raw]] = []
-        for event in cited:
-            annotation = annotation_of(event, began=self.part_began, ended=self.length)
-            written.append(("citations", event.raw) if annotation is None else ("annotations", annotation))
-        return written
-
-
 class OpenAIChatWriter(JsonAndEventStream):
-    """One answer for a caller of the OpenAI chat dialect. `created_s` in seconds since the epoch."""
+    """One answer for a caller of the OpenAI chat dialect. `created_s` in seconds since the epoch.
 
-    def __init__(self, *, request_id: str, created_s: int, usage_asked: bool) -> None:
+    A caller of the older `functions_interface` gets the first call as `function_call`.
+    """
+
+    def __init__(
+        self, *, request_id: str, created_s: int, usage_asked: bool, functions_interface: bool = False
+    ) -> None:
         self._id = f"chatcmpl-{request_id}"
         self._created_s = created_s
         self._usage_asked = usage_asked
+        self._function = 0 if functions_interface else -1
         self._usage = NO_USAGE
-        self._texts: dict[int, _ChoiceText] = {}
+        self._texts: dict[int, ChoiceWritten] = {}
         self._head = b""
         self._tail = b',"finish_reason":null}]}\n\n'
 
@@ -128,11 +103,14 @@ class OpenAIChatWriter(JsonAndEventStream):
             text.length += len(event.text)
             out.append(self._delta(event.choice, b'{"content":' + _encode(event.text) + b"}"))
         elif isinstance(event, ToolArgumentsAdded):
+            if event.call == self._function:
+                called = b'{"function_call":{"arguments":' + _encode(event.json_text) + b"}}"
+                out.append(self._delta(event.choice, called))
+                return
             call = b'{"index":%d,"function":{"arguments":' % event.call + _encode(event.json_text) + b"}}"
             out.append(self._delta(event.choice, b'{"tool_calls":[' + call + b"]}"))
         elif isinstance(event, ThinkingAdded):
-            text = self._begun(event.choice, out)
-            text.signed_thinking += event.text
+            self._begun(event.choice, out).think(event)
             out.append(self._delta(event.choice, b'{"reasoning_content":' + _encode(event.text) + b"}"))
         elif isinstance(event, UsageReported):
             self._usage = event.usage
@@ -140,7 +118,7 @@ class OpenAIChatWriter(JsonAndEventStream):
             self._start(event)
         elif isinstance(event, ChoiceEnded):
             self._write_citations(event.choice, self._begun(event.choice, out).citations(), out)
-            reason = FINISH_REASONS[event.reason].encode()
+            reason = self._finish_reason(event).encode()
             end = b'"choices":[{"index":%d,"delta":{},"finish_reason":"%b"}]}\n\n' % (event.choice, reason)
             out.append(self._head + end)
         elif isinstance(event, Finished | Passed):
@@ -152,36 +130,30 @@ class OpenAIChatWriter(JsonAndEventStream):
         if isinstance(event, AnswerStarted | UsageReported | Passed | Finished | EmbeddingsMade | TokensCounted):
             return
         text = self._begun(event.choice, out)
-        delta: dict[str, Any]
+        delta: Fields | None
         if isinstance(event, ToolCallStarted):
-            function = {"name": event.name, "arguments": ""}
-            delta = {"tool_calls": [{"index": event.call, "id": event.id, "type": "function", "function": function}]}
-        elif isinstance(event, RefusalAdded):
-            delta = {"refusal": event.text}
-        elif isinstance(event, ThinkingSigned):
-            block = {"type": "thinking", "thinking": text.signed_thinking, "signature": event.signature}
-            text.signed_thinking = ""
-            delta = {"thinking_blocks": [block]}
-        elif isinstance(event, ThinkingRedacted):
-            delta = {"thinking_blocks": [{"type": "redacted_thinking", "data": event.data}]}
+            call = text.call(event)
+            older = event.call == self._function
+            delta = {"function_call": call["function"]} if older else {"tool_calls": [{"index": event.call, **call}]}
         elif isinstance(event, CitationAdded):
             if event.part != text.part:
                 self._write_citations(event.choice, text.begin(event.part), out)
-            text.cited.append(event)
+            text.cite(event)
             return
-        elif isinstance(event, OpaqueAdded):
-            delta = {"opaque_blocks": [_opaque(event)]}
         elif isinstance(event, LogprobsAdded):
             choice = b'{"index":%d,"delta":{},"logprobs":' % event.choice + bytes(event.raw)
             out.append(self._head + b'"choices":[' + choice + self._tail)
             return
         else:
-            return
-        out.append(self._delta(event.choice, _encode(delta)))
+            delta = text.fields(event)
+            if delta is not None:
+                delta = text.placed(delta)
+        if delta is not None:
+            out.append(self._delta(event.choice, _encode(delta)))
 
     def _write_citations(self, choice: int, cited: list[tuple[str, Annotation | Raw]], out: list[bytes]) -> None:
         for name, citation in cited:
-            out.append(self._delta(choice, _encode({name: [citation]})))
+            out.append(self._delta(choice, _encode(self._texts[choice].placed({name: [citation]}))))
 
     def _start(self, event: AnswerStarted) -> None:
         head: dict[str, Any] = {
@@ -195,11 +167,11 @@ class OpenAIChatWriter(JsonAndEventStream):
             head["service_tier"] = tier
         self._head = b"data: " + _encode(head)[:-1] + b","
 
-    def _begun(self, choice: int, out: list[bytes]) -> _ChoiceText:
+    def _begun(self, choice: int, out: list[bytes]) -> ChoiceWritten:
         """The state of a choice, its first chunk (with the role) written."""
         text = self._texts.get(choice)
         if text is None:
-            text = self._texts[choice] = _ChoiceText()
+            text = self._texts[choice] = ChoiceWritten()
             out.append(self._delta(choice, b'{"role":"assistant","content":""}'))
         return text
 
@@ -236,53 +208,51 @@ class OpenAIChatWriter(JsonAndEventStream):
             answer["usage"] = usage_written(usage)
         return _encode(answer)
 
-    def _fold(self, event: Event, choice: dict[str, Any]) -> None:
+    def _fold(self, event: Event, choice: Fields) -> None:
         message = choice["message"]
+        text = self._texts.get(choice["index"])
+        if text is None:
+            text = self._texts[choice["index"]] = ChoiceWritten()
         if isinstance(event, TextAdded):
-            text = self._texts.setdefault(event.choice, _ChoiceText())
             if event.part != text.part:
                 _fold_citations(message, text.begin(event.part))
             text.length += len(event.text)
             message["content"] = (message["content"] or "") + event.text
-        elif isinstance(event, RefusalAdded):
-            message["refusal"] = (message["refusal"] or "") + event.text
         elif isinstance(event, ThinkingAdded):
             message["reasoning_content"] = message.get("reasoning_content", "") + event.text
-            self._texts.setdefault(event.choice, _ChoiceText()).signed_thinking += event.text
-        elif isinstance(event, ThinkingSigned):
-            text = self._texts.setdefault(event.choice, _ChoiceText())
-            block = {"type": "thinking", "thinking": text.signed_thinking, "signature": event.signature}
-            text.signed_thinking = ""
-            message.setdefault("thinking_blocks", []).append(block)
-        elif isinstance(event, ThinkingRedacted):
-            block = {"type": "redacted_thinking", "data": event.data}
-            message.setdefault("thinking_blocks", []).append(block)
+            text.think(event)
         elif isinstance(event, ToolCallStarted):
-            function = {"name": event.name, "arguments": ""}
-            message.setdefault("tool_calls", []).append({"id": event.id, "type": "function", "function": function})
+            call = text.call(event)
+            if event.call == self._function:
+                message["function_call"] = call["function"]
+            else:
+                message.setdefault("tool_calls", []).append(call)
         elif isinstance(event, ToolArgumentsAdded):
-            message["tool_calls"][event.call]["function"]["arguments"] += event.json_text
+            if event.call == self._function:
+                message["function_call"]["arguments"] += event.json_text
+            else:
+                message["tool_calls"][event.call - self._function - 1]["function"]["arguments"] += event.json_text
         elif isinstance(event, CitationAdded):
-            text = self._texts.setdefault(event.choice, _ChoiceText())
             if event.part != text.part:
                 _fold_citations(message, text.begin(event.part))
-            text.cited.append(event)
-        elif isinstance(event, OpaqueAdded):
-            message.setdefault("opaque_blocks", []).append(_opaque(event))
+            text.cite(event)
         elif isinstance(event, LogprobsAdded):
             choice["logprobs"] = event.raw
         elif isinstance(event, ChoiceEnded):
-            _fold_citations(message, self._texts.setdefault(event.choice, _ChoiceText()).citations())
-            choice["finish_reason"] = FINISH_REASONS[event.reason]
+            _fold_citations(message, text.citations())
+            choice["finish_reason"] = self._finish_reason(event)
+        else:
+            fold(message, text.fields(event) or {}, text)
+
+    def _finish_reason(self, event: ChoiceEnded) -> str:
+        if self._function == 0 and event.reason is StopReason.TOOL_CALLS:
+            return "function_call"
+        return FINISH_REASONS[event.reason]
 
 
 def _fold_citations(message: dict[str, Any], cited: list[tuple[str, Annotation | Raw]]) -> None:
     for name, citation in cited:
         message.setdefault(name, []).append(citation)
-
-
-def _opaque(event: OpaqueAdded) -> dict[str, object]:
-    return {"dialect": event.dialect, "kind": event.kind, "block": Raw(event.raw)}
 
 
 def _tier(tier: str | None) -> str | None:

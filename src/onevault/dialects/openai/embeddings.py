@@ -1,4 +1,4 @@
-"""Reads embedding requests and passes them and their answers; only servers of the same dialect take them."""
+"""Reads embedding requests, passes them and their answers, and says them in the canonical form."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from onevault.core.chat import ChatRequest
 from onevault.core.codec import NO_NEEDS, Extensions, InputSize, WireRequest
+from onevault.core.embeddings import EmbeddingsRequest
 from onevault.core.events import Event, Finished, Passed, UsageReported
 from onevault.core.operations import Capability, Dialect, Operation
 from onevault.dialects.openai.faults import fault_in_stream
@@ -18,7 +18,7 @@ from onevault.dialects.openai.usage import OpenAIUsage, usage_of
 from onevault.dialects.wire.decoders import WholeDecoder
 from onevault.dialects.wire.extensions import EXTENSION_NAMES, ExtendedBody, extensions_of, merged
 from onevault.dialects.wire.input_size import text_size
-from onevault.dialects.wire.json_body import ABSENT, decoded, fields_of, invalid, unsupported
+from onevault.dialects.wire.json_body import ABSENT, decoded, fields_of, invalid, present
 from onevault.dialects.wire.provider_faults import malformed
 
 EMBEDDINGS_PATH = "/embeddings"
@@ -42,6 +42,7 @@ class SeenEmbeddings(msgspec.Struct, frozen=True):
 _BODY = msgspec.json.Decoder(EmbeddingsBody)
 _SEEN = msgspec.json.Decoder(SeenEmbeddings).decode
 _NO_METADATA: Mapping[str, str] = {}
+_CARRIED = frozenset((*EmbeddingsBody.__struct_fields__, *EXTENSION_NAMES))
 
 
 class EmbeddingsIncoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,8 @@ class EmbeddingsIncoming(msgspec.Struct, frozen=True, kw_only=True):
     size: InputSize
     extensions: Extensions
     end_user: str | None
+    base64: bool = False
+    """Whether vectors are wanted as base64 of their numbers."""
     stream: bool = False
     output_tokens_asked: int | None = None
     choices: int = 1
@@ -68,8 +71,17 @@ class EmbeddingsIncoming(msgspec.Struct, frozen=True, kw_only=True):
             fields.pop(name, None)
         return WireRequest(EMBEDDINGS_PATH, msgspec.json.encode(fields))
 
-    def canonical(self) -> ChatRequest:
-        raise unsupported("model", "has no provider of embeddings in this dialect")
+    def canonical(self) -> EmbeddingsRequest:
+        parsed = decoded(_BODY, self.body)
+        return EmbeddingsRequest(
+            model=parsed.model or "",
+            inputs=_inputs(parsed.input),
+            dimensions=parsed.dimensions,
+            user=parsed.user,
+            hints=tuple(
+                name for name, raw in fields_of(self.body).items() if name not in _CARRIED and present(raw) is not None
+            ),
+        )
 
     def with_header_extensions(self, extensions: Extensions) -> EmbeddingsIncoming:
         return msgspec.structs.replace(self, extensions=merged(self.extensions, extensions))
@@ -86,7 +98,18 @@ def read_embeddings(body: bytes) -> EmbeddingsIncoming:
         size=_size(parsed.input, len(body)),
         extensions=extensions_of(parsed),
         end_user=parsed.user,
+        base64=parsed.encoding_format == "base64",
     )
+
+
+def _inputs(given: str | list[str | int | list[int]]) -> tuple[str | tuple[int, ...], ...]:
+    """One entry for each vector: a list of tokens is one text."""
+    if isinstance(given, str):
+        return (given,)
+    tokens = tuple(entry for entry in given if isinstance(entry, int))
+    if tokens:
+        return (tokens,)
+    return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in given if not isinstance(entry, int))
 
 
 def _size(given: str | list[str | int | list[int]], body_bytes: int) -> InputSize:

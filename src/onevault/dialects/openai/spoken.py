@@ -6,16 +6,19 @@ from collections.abc import Mapping
 
 from onevault.core.chat import ChatRequest
 from onevault.core.codec import PLAIN, AnswerWriter, Canonical, Decoder, Incoming, RequestLine, WireRequest
+from onevault.core.embeddings import EmbeddingsRequest
 from onevault.core.faults import Fault
 from onevault.dialects.openai import chat_answer, chat_passing
 from onevault.dialects.openai.chat_encode import encode_chat
 from onevault.dialects.openai.chat_request import OpenAIChatIncoming, read_chat
 from onevault.dialects.openai.chat_writer import OpenAIChatWriter
-from onevault.dialects.openai.embeddings import PassingEmbeddings, read_embeddings
+from onevault.dialects.openai.embeddings import EmbeddingsIncoming, PassingEmbeddings, read_embeddings
+from onevault.dialects.openai.embeddings_answer import CanonicalEmbeddings
+from onevault.dialects.openai.embeddings_encode import encode_embeddings
+from onevault.dialects.openai.embeddings_writer import EmbeddingsWriter
 from onevault.dialects.openai.faults import openai_error_body, openai_error_frame, openai_fault
 from onevault.dialects.openai.names import OPENAI_CHAT, OPENAI_EMBEDDINGS
 from onevault.dialects.wire.json_body import present, unsupported
-from onevault.dialects.wire.passing import PassingWriter
 
 
 class OpenAIFaults:
@@ -76,10 +79,12 @@ class OpenAIEmbeddings(OpenAIFaults):
         return read_embeddings(body)
 
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:
-        return PassingWriter()
+        return EmbeddingsWriter(base64=isinstance(incoming, EmbeddingsIncoming) and incoming.base64)
 
     def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
-        raise unsupported("model", "makes embeddings, and a chat was asked for")
+        if not isinstance(request, EmbeddingsRequest):
+            raise unsupported("model", "makes embeddings, and a chat was asked for")
+        return encode_embeddings(request)
 
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
-        return PassingEmbeddings()
+        return PassingEmbeddings() if passing is not None else CanonicalEmbeddings()

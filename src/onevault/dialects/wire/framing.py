@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from onevault.core.faults import Fault
+
 
 class JsonAndEventStream:
     """Mixed into the writers of dialects that answer in JSON and stream server-sent events."""
@@ -12,3 +14,7 @@ class JsonAndEventStream:
     def comment(self, text: str) -> bytes:
         """A line that clients of server-sent events skip."""
         return f": {text}\n\n".encode()
+
+    def error_frame(self, fault: Fault) -> bytes | None:
+        """None: the dialect says in an event what went wrong."""
+        return None

@@ -26,6 +26,15 @@ PAGE_BYTES_MIN = 1_024
 AUDIO_BYTES_PER_TOKEN_MIN = 100
 """OpenAI: 10 tokens for a second of audio, and no codec in use makes less than 1,000 bytes of a second."""
 
+AUDIO_BYTES_PER_MS_MIN = 1
+"""The same in milliseconds: 8 kbit/s."""
+
+AUDIO_BYTES_PER_MS_ESTIMATED = 16
+"""128 kbit/s, as MP3 mostly has."""
+
+SEARCHES_MAX = 10
+"""A search tool without a limit of its own may search as often as it likes; more than so many a call seldom does."""
+
 PROVIDER_TOOL_TOKENS_MAX = 8_192
 """A provider's own tool brings its description along: Anthropic's memory tool 1,500, its computer toolset about 5,000."""
 
@@ -42,12 +51,14 @@ _BYTES_PER_TOKEN = 4
 class MediaSize:
     """Counts the media of one request, so that their base64 is not taken for text."""
 
-    __slots__ = ("bytes_apart", "tokens_at_most", "tokens_estimated")
+    __slots__ = ("audio_bytes", "bytes_apart", "searches_at_most", "tokens_at_most", "tokens_estimated")
 
     def __init__(self) -> None:
         self.bytes_apart = 0
         self.tokens_at_most = 0
         self.tokens_estimated = 0
+        self.audio_bytes = 0
+        self.searches_at_most = 0
 
     def image(self, encoded_bytes: int) -> None:
         """An image; `encoded_bytes` is the length of its base64 or URL in the body."""
@@ -66,9 +77,11 @@ class MediaSize:
         """Audio in base64."""
         tokens = 1 + encoded_bytes * 3 // 4 // AUDIO_BYTES_PER_TOKEN_MIN
         self._add(encoded_bytes, tokens, 1 + tokens // 4)
+        self.audio_bytes += encoded_bytes * 3 // 4
 
-    def provider_tool(self, *, fetches: bool) -> None:
-        """A tool of the provider's own: it `fetches` if what it finds is input, too."""
+    def provider_tool(self, *, fetches: bool, searches_at_most: int = 0) -> None:
+        """A tool of the provider's own: it `fetches` if what it finds is input, too; searches may be paid for apart."""
+        self.searches_at_most += searches_at_most
         if fetches:
             self._add(0, FETCHED_TOKENS_MAX, 10_000)
         else:
@@ -89,4 +102,10 @@ def text_size(body_bytes: int, *, tools: bool) -> InputSize:
 def mixed_size(body_bytes: int, media: MediaSize, *, tools: bool) -> InputSize:
     """The size of a request with media."""
     text = text_size(max(body_bytes - media.bytes_apart, 0), tools=tools)
-    return InputSize(text.tokens_at_most + media.tokens_at_most, text.tokens_estimated + media.tokens_estimated)
+    return InputSize(
+        text.tokens_at_most + media.tokens_at_most,
+        text.tokens_estimated + media.tokens_estimated,
+        audio_ms_at_most=media.audio_bytes // AUDIO_BYTES_PER_MS_MIN,
+        searches_at_most=media.searches_at_most,
+        audio_ms_estimated=media.audio_bytes // AUDIO_BYTES_PER_MS_ESTIMATED,
+    )

@@ -74,6 +74,8 @@ def frame_data(frame: bytes) -> bytes | None:
     """The `data` of a frame, its lines joined by LF; None if it has none (comments, `event` or `id` alone, blank lines)."""
     if frame.startswith(b"data: ") and frame.find(b"\n") >= len(frame) - 2 and b"\r" not in frame:
         return frame[6:].rstrip(b"\n")
+    if frame.startswith(b"data: ") and frame.find(b"\r") == len(frame) - 4 and frame.find(b"\n") == len(frame) - 3:
+        return frame[6:-4]  # lines ended by CRLF, as Google does
     if frame.startswith(b"event: ") and b"\r" not in frame:
         first = frame.find(b"\n")
         if frame.startswith(b"data: ", first + 1) and frame.find(b"\n", first + 1) >= len(frame) - 2:

@@ -10,6 +10,7 @@ from time import sleep
 import msgspec
 
 from onevault.core.records import Caller, Outcome, Settled
+from onevault.core.usage import TIER_LENGTH_MAX
 from onevault.stores.sql.hashing import GHOST_KEY, cached_hash_key, hash_key
 from onevault.stores.sql.moments import timestamp
 from onevault.stores.sql.schema import calls
@@ -155,6 +156,15 @@ def _add(rows: CallRows, record: Settled) -> None:
             usage.reasoning_tokens,
             usage.input_audio_tokens,
             usage.output_audio_tokens,
+            usage.cache_read_audio_tokens,
+            usage.input_image_tokens,
+            usage.output_image_tokens,
+            usage.input_video_tokens,
+            usage.characters,
+            usage.audio_ms,
+            usage.images,
+            usage.searches,
+            usage.tier[:TIER_LENGTH_MAX],
             record.usage_source,
             record.outcome,
             record.fault,

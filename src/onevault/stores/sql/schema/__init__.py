@@ -3,7 +3,7 @@
 from onevault.stores.sql.schema import calls, derived, providers, who
 from onevault.stores.sql.schema.columns import metadata
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Grows with every change of the tables; kept in each SQLite file as `user_version`, and in `util.schema_version`."""
 
 SCHEMAS = ("auth", "util", "gateway")

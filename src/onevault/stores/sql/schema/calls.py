@@ -7,6 +7,8 @@ file, and a call is found through its hub row, which knows the date. The columns
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text
 
 from onevault.stores.sql.schema.columns import (
@@ -23,6 +25,25 @@ from onevault.stores.sql.schema.columns import (
     record_source,
     satellite,
 )
+
+
+def usage_added() -> tuple[Column[Any], ...]:
+    """What the detail of a call tells of its usage since version 2 of the schema; calls before that used none of it."""
+    units = (
+        "cache_read_audio_tokens",
+        "input_image_tokens",
+        "output_image_tokens",
+        "input_video_tokens",
+        "characters",
+        "audio_ms",
+        "images",
+        "searches",
+    )
+    return (
+        *(Column(name, BigInteger, nullable=False, server_default="0") for name in units),
+        Column("service_tier", String(40), nullable=False, server_default=""),
+    )
+
 
 _REQUEST = "gateway.api_request_h.api_request_hk"
 
@@ -85,6 +106,7 @@ api_request_detail_s = Table(
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("input_audio_tokens", BigInteger, nullable=False),
     Column("output_audio_tokens", BigInteger, nullable=False),
+    *usage_added(),
     Column("usage_source", String(20), nullable=False),
     Column("outcome", String(20), nullable=False),
     Column("fault", String(40), nullable=False),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, inspect
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from onevault.stores.sql.hashing import GHOST_KEY, hash_diff
-from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, metadata, providers
+from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, calls, metadata, providers
 from onevault.stores.sql.schema.derived import schema_version
 from onevault.stores.sql.schema.views import VIEWS
+
+DETAIL = "api_request_detail_s"
 
 GHOST_PROVIDER = "(none)"
 """The business key of the ghost provider: calls that reached none point to it."""
@@ -33,7 +35,11 @@ def bring_up(connection: Connection) -> None:
     for schema, version in versions.items():
         if version == 0:
             _create(connection, schema)
-            connection.exec_driver_sql(f"PRAGMA {schema}.user_version = {SCHEMA_VERSION}")
+        elif version < SCHEMA_VERSION:
+            _bring_on(connection, schema, version)
+        else:
+            continue
+        connection.exec_driver_sql(f"PRAGMA {schema}.user_version = {SCHEMA_VERSION}")
 
 
 def _version_of(connection: Connection, schema: str) -> int:
@@ -57,9 +63,27 @@ def _create(connection: Connection, schema: str) -> None:
     if schema == "util":
         connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
     if schema == "gateway":
-        for name, text in VIEWS.items():
-            connection.exec_driver_sql(f"CREATE VIEW {schema}.{name} AS {text}")
+        _create_views(connection)
         _add_ghost_provider(connection)
+
+
+def _create_views(connection: Connection) -> None:
+    for name, text in VIEWS.items():
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS gateway.{name}")
+        connection.exec_driver_sql(f"CREATE VIEW gateway.{name} AS {text}")
+
+
+def _bring_on(connection: Connection, schema: str, version: int) -> None:
+    """A file of an older version, step by step. Version 2: what is used beside tokens of text."""
+    if version < 2 and schema == "gateway":
+        existing = {column["name"] for column in inspect(connection).get_columns(DETAIL, schema=schema)}
+        for column in calls.usage_added():
+            if column.name not in existing:
+                definition = CreateColumn(column).compile(connection)
+                connection.exec_driver_sql(f"ALTER TABLE {schema}.{DETAIL} ADD COLUMN {definition}")
+        _create_views(connection)
+    if schema == "util":
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
 
 
 def _add_ghost_provider(connection: Connection) -> None:

@@ -1,0 +1,96 @@
+"""A vault and a journal of an older version are read on by this one: nothing is lost, and what was not counted then is none."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.contract.vault.calls import settled_call, write_segment
+
+from onevault.core.records import Record
+from onevault.core.usage import Usage
+from onevault.stores.sql.engine import Vault
+from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.schema import SCHEMA_VERSION, calls
+
+ADDED = [column.name for column in calls.usage_added()]
+MORE = Usage(
+    input_tokens=9, output_tokens=8, input_image_tokens=7, output_image_tokens=6, characters=5, audio_ms=4, images=3, searches=2,
+    tier="flex", cache_read_audio_tokens=1, input_video_tokens=1,
+)  # fmt: skip
+
+
+def made_older(directory: Path) -> None:
+    """Takes the files back to version 1, in which usage told only of tokens."""
+    for file in sorted(directory.glob("*.sqlite*")) or sorted(directory.glob("*.db")):
+        if file.suffix.endswith(("-wal", "-shm")):
+            continue
+        with sqlite3.connect(file) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "api_request_detail_s" in tables:
+                connection.execute("DROP VIEW v_api_request_current")
+                for name in ADDED:
+                    connection.execute(f"ALTER TABLE api_request_detail_s DROP COLUMN {name}")
+            connection.execute("PRAGMA user_version = 1")
+            if "schema_version" in tables:
+                connection.execute("UPDATE schema_version SET version = 1")
+        connection.close()
+
+
+async def in_vault(directory: Path, call_id: str) -> Any:
+    vault = Vault(directory)
+    vault.bring_up()
+    try:
+        return await VaultRequests(vault, Loader(vault, directory / "journal")).find(call_id)
+    finally:
+        await vault.close()
+
+
+async def test_a_vault_of_version_1_is_brought_on_with_what_it_holds(tmp_path: Path) -> None:
+    old, new = settled_call(1), settled_call(2, usage=MORE)
+    write_segment(tmp_path / "journal", 1, [old])
+    assert await in_vault(tmp_path, old.call_id) == old
+    made_older(tmp_path)
+    assert await in_vault(tmp_path, old.call_id) == old
+    write_segment(tmp_path / "journal", 1, [new])
+    assert await in_vault(tmp_path, new.call_id) == new
+    vault = Vault(tmp_path)
+    vault.bring_up()  # a second time there is nothing left to do
+    shown = await vault.read(
+        lambda connection: connection.exec_driver_sql(
+            "SELECT images, service_tier FROM gateway.v_api_request_current ORDER BY images"
+        ).all()
+    )
+    versions = await vault.read(
+        lambda connection: connection.exec_driver_sql("SELECT version FROM util.schema_version ORDER BY version").all()
+    )
+    await vault.close()
+    assert [tuple(row) for row in shown] == [(0, ""), (3, "flex")]
+    assert [row[0] for row in versions] == [1, SCHEMA_VERSION]
+
+
+async def test_rows_stay_insert_only_after_the_upgrade(tmp_path: Path) -> None:
+    old = settled_call(1)
+    write_segment(tmp_path / "journal", 1, [old])
+    await in_vault(tmp_path, old.call_id)
+    made_older(tmp_path)
+    await in_vault(tmp_path, old.call_id)
+    vault = Vault(tmp_path)
+    with pytest.raises(Exception, match="insert-only"):
+        await vault.write(
+            lambda connection: connection.exec_driver_sql("UPDATE gateway.api_request_detail_s SET images = 9")
+        )
+    await vault.close()
+
+
+def test_a_journal_of_an_older_version_is_read_with_nothing_where_nothing_was_counted() -> None:
+    record = settled_call(1, usage=MORE)
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(record))
+    at = fields.index(msgspec.to_builtins(MORE))
+    fields[at] = {"input_tokens": 9, "output_tokens": 8, "cache_read_tokens": 0, "reasoning_tokens": 2}
+    read: Any = msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=Record)
+    assert read == msgspec.structs.replace(record, usage=Usage(input_tokens=9, output_tokens=8, reasoning_tokens=2))
