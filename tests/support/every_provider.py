@@ -109,7 +109,12 @@ def service_account(directory: Path, url: str) -> Path:
 
 
 def configuration(directory: Path, url: str) -> str:
-    """The whole file, as YAML. Nothing is tried twice, so that a provider's error is told at once."""
+    """The whole file, as YAML. Nothing is tried twice, so that a provider's error is told at once, and silence is short."""
     return yaml.safe_dump(
-        {"providers": entries(url, service_account(directory, url)), "routing": {"retries": 0}}, sort_keys=False
+        {
+            "gateway": {"heartbeat": "200ms"},
+            "providers": entries(url, service_account(directory, url)),
+            "routing": {"retries": 0},
+        },
+        sort_keys=False,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
@@ -51,7 +52,8 @@ _NOT_RELAYED: Final = frozenset(
 )
 """The caller's credential, what frames his message, and what tells where he is."""
 
-_QUERY_KEY: Final = re.compile(r"(^|&)key=[^&]*")
+_VERSION_AT_START: Final = re.compile(r"/v(\d+)[a-z]*\d*(?=/)")
+_VERSION_AT_END: Final = re.compile(r"/v(\d+)[a-z]*\d*$")
 _HEADERS_MAX: Final = 64
 
 
@@ -78,10 +80,9 @@ class Relay:
         endpoint = self._endpoints().get(provider)
         if endpoint is None:
             raise Fault(FaultKind.NOT_FOUND, "No provider of this name is configured.", param="provider")
-        if not path.startswith(f"{endpoint.path_prefix}/"):
-            path = endpoint.path_prefix + path
-        found = _meaning(endpoint, unquote(path.removeprefix(endpoint.path_prefix))) if line.method == "POST" else None
-        query = _QUERY_KEY.sub("", line.raw_query).strip("&")
+        path, below_version = _placed(endpoint.path_prefix, path)
+        found = _meaning(endpoint, unquote(below_version)) if line.method == "POST" else None
+        query = _without_key(line.raw_query)
         operation, dialect, model = found or (
             Operation.PASSTHROUGH_READ if line.method in _READING else Operation.PASSTHROUGH,
             self.dialect,
@@ -136,6 +137,22 @@ def _named(raw_path: str) -> tuple[str, str]:
     return unquote(provider), path
 
 
+def _placed(prefix: str, path: str) -> tuple[str, str]:
+    """A path at the provider, given with all of the base URL's own path, without it, or with another version of the API; and what
+    of it comes after a version of the same major number."""
+    if path.startswith(f"{prefix}/"):
+        return path, path.removeprefix(prefix)
+    version = _VERSION_AT_END.search(prefix)
+    root = prefix[: version.start()] if version else prefix
+    tail = path.removeprefix(root) if path.startswith(f"{root}/") else path
+    other = _VERSION_AT_START.match(tail)
+    if version and other:
+        return root + tail, tail[other.end() :] if other[1] == version[1] else tail
+    if version and root and tail is not path:
+        return path, tail
+    return prefix + path, path
+
+
 def _meaning(endpoint: Endpoint, path: str) -> tuple[Operation, Dialect, str] | None:
     """Which operation in which dialect a provider's path is, and the model that it names. None: the gateway does not know it."""
     for operation, dialects in endpoint.dialects.items():
@@ -148,8 +165,10 @@ def _meaning(endpoint: Endpoint, path: str) -> tuple[Operation, Dialect, str] | 
     return None
 
 
+@lru_cache(maxsize=512)
 def _pattern(path: str) -> re.Pattern[str]:
-    pattern = re.escape(path).replace(re.escape("{model}"), "(?P<model>.+?)", 1)
+    pattern = _VERSION_AT_START.sub(r"/v\1[a-z]*\\d*", re.escape(path))
+    pattern = pattern.replace(re.escape("{model}"), "(?P<model>.+?)", 1)
     return re.compile(pattern.replace(re.escape("{model}"), ".+?"))
 
 
@@ -168,6 +187,13 @@ def _model_in(body: bytes) -> str:
         return (_MODEL_IN(body).model or "")[:200]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
+
+
+def _without_key(raw_query: str) -> str:
+    """The query as it was written, but for the caller's credential, however its name is spelled."""
+    if not raw_query:
+        return ""
+    return "&".join(field for field in raw_query.split("&") if unquote_plus(field.partition("=")[0]) != "key")
 
 
 def _relayed(headers: list[tuple[bytes, bytes]] | tuple[()]) -> tuple[Header, ...]:

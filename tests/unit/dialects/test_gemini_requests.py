@@ -188,7 +188,6 @@ YOUTUBE = {"contents": [{"parts": [{"fileData": {"fileUri": "https://youtu.be/x"
         (CASES["tool_result_image"], Capability.IMAGE_INPUT, 2_240),
         (CASES["tools"], Capability.TOOLS, 0),
         (CASES["schema"], Capability.STRUCTURED_OUTPUT, 0),
-        (CASES["reasoning_effort"], Capability.REASONING, 0),
         ({**HI, "generationConfig": {"responseLogprobs": True}}, Capability.LOGPROBS, 0),
         ({**HI, "generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}, Capability.IMAGE_OUTPUT, 0),
         ({**HI, "generationConfig": {"responseModalities": ["AUDIO"]}}, Capability.AUDIO_OUTPUT, 0),

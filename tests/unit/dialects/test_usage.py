@@ -37,7 +37,7 @@ COUNTED = {"prompt_tokens": 100, "completion_tokens": 50}
         ({"num_search_queries": -3}, {}),
     ],
 )  # fmt: skip
-def test_openais_report(reported: dict[str, Any], expected: dict[str, int]) -> None:
+def test_openais_report(reported: dict[str, Any], expected: dict[str, Any]) -> None:
     wire = msgspec.convert(COUNTED | reported, OpenAIUsage)
     assert openais(wire) == Usage(input_tokens=100, output_tokens=50, **expected)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 import msgspec
 import pytest
@@ -108,17 +109,12 @@ def prices(draw: st.DrawFn) -> Price:
 @st.composite
 def usages(draw: st.DrawFn, price: Price) -> Usage:
     near = [tier.above_tokens for tier in price.tiers] or [0]
-    return Usage(
-        **{
-            name: draw(st.one_of(tokens, st.sampled_from(near)))
-            for name in Usage.__struct_fields__
-            if name.endswith("_tokens")
-        },
-        characters=draw(units),
-        audio_ms=draw(units),
-        images=draw(units),
-        searches=draw(units),
-    )
+    counted: dict[str, Any] = {
+        name: draw(st.one_of(tokens, st.sampled_from(near)))
+        for name in Usage.__struct_fields__
+        if name.endswith("_tokens")
+    }
+    return Usage(**counted, characters=draw(units), audio_ms=draw(units), images=draw(units), searches=draw(units))
 
 
 @st.composite
@@ -215,21 +211,13 @@ def test_a_cost_is_less_than_a_nano_above_the_exact_amount_and_every_unit_is_cha
     apart = dict(zip(KINDS, counts, strict=True))
     given_kinds = [kind for kind in KINDS if not kind.startswith(("output", "reasoning"))]
     heard_again = apart["cache_read_audio_tokens"]
-    usage = Usage(
-        **(
-            apart
-            | {
-                "input_tokens": sum(apart[kind] for kind in given_kinds),
-                "output_tokens": sum(count for kind, count in apart.items() if kind not in given_kinds),
-                "cache_read_tokens": apart["cache_read_tokens"] + heard_again,
-                "input_audio_tokens": apart["input_audio_tokens"] + heard_again,
-            }
-        ),
-        characters=more[0],
-        audio_ms=more[1],
-        images=more[2],
-        searches=more[3],
-    )
+    told: dict[str, Any] = apart | {
+        "input_tokens": sum(apart[kind] for kind in given_kinds),
+        "output_tokens": sum(count for kind, count in apart.items() if kind not in given_kinds),
+        "cache_read_tokens": apart["cache_read_tokens"] + heard_again,
+        "input_audio_tokens": apart["input_audio_tokens"] + heard_again,
+    }
+    usage = Usage(**told, characters=more[0], audio_ms=more[1], images=more[2], searches=more[3])
     exact = Reference(Fraction(flat.request + more[2] * flat.image + more[3] * (flat.search or 0)))
     for kind, count in apart.items():
         exact.add(count, getattr(flat, KINDS[kind]))
@@ -349,7 +337,10 @@ def test_what_is_not_tokens_costs_its_own_rate(rate: dict[str, int | None], usag
 
 
 def test_the_dearest_call_of_all_still_fits_64_bits() -> None:
-    most = Rates(*[10**15] * 8, request=10**12, characters=10**15, audio_hour=6 * 10**13, image=10**12, search=10**12)
+    dearest = Rates(*[10**15] * 8)
+    most = msgspec.structs.replace(
+        dearest, request=10**12, characters=10**15, audio_hour=6 * 10**13, image=10**12, search=10**12
+    )
     usage = Usage(
         input_tokens=TOKENS_MAX, output_tokens=TOKENS_MAX, characters=TOKENS_MAX, audio_ms=TOKENS_MAX, images=UNITS_MAX,
         searches=UNITS_MAX,

@@ -1,4 +1,4 @@
-"""Bedrock's dialects as the registry takes them up. They are spoken to providers only: no caller is read or passed on in them."""
+"""How chats are spoken to Bedrock, and how its counts are read. No caller is read or passed on in its dialects."""
 
 from __future__ import annotations
 
@@ -8,30 +8,22 @@ import msgspec
 
 from onevault.core.chat import ChatRequest
 from onevault.core.codec import Canonical, Decoder, Incoming, WireRequest
-from onevault.core.embeddings import EmbeddingsRequest
 from onevault.core.events import Event, Finished, TokensCounted
 from onevault.core.faults import Fault
 from onevault.dialects.bedrock.answer import ConverseStream, ConverseWhole
-from onevault.dialects.bedrock.embeddings import EmbeddingsWhole, encode_embeddings
-from onevault.dialects.bedrock.encode import encode_converse, encode_count_tokens
+from onevault.dialects.bedrock.encode import encode_converse
 from onevault.dialects.bedrock.faults import bedrock_fault
-from onevault.dialects.bedrock.names import BEDROCK_CONVERSE, BEDROCK_COUNT_TOKENS, BEDROCK_EMBEDDINGS
+from onevault.dialects.bedrock.names import BEDROCK_CONVERSE
 from onevault.dialects.wire.decoders import WholeDecoder
 from onevault.dialects.wire.json_body import unsupported
 from onevault.dialects.wire.provider_faults import malformed
 
 
-class BedrockFaults:
-    """What is the same for every dialect of Bedrock."""
-
-    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return bedrock_fault(status, headers, body)
-
-
-class BedrockConverse(BedrockFaults):
+class BedrockConverse:
     """bedrock-converse: Converse, and ConverseStream where a stream is wanted."""
 
     dialect = BEDROCK_CONVERSE
+    wire_paths = ("/model/{model}/converse", "/model/{model}/converse-stream")
 
     def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
         if not isinstance(request, ChatRequest):
@@ -41,19 +33,8 @@ class BedrockConverse(BedrockFaults):
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
         return ConverseStream() if stream else ConverseWhole()
 
-
-class BedrockEmbeddings(BedrockFaults):
-    """bedrock-embeddings: InvokeModel of the models that make vectors."""
-
-    dialect = BEDROCK_EMBEDDINGS
-
-    def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
-        if not isinstance(request, EmbeddingsRequest):
-            raise unsupported("model", "is a model for embeddings")
-        return encode_embeddings(request)
-
-    def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
-        return EmbeddingsWhole()
+    def fault(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return bedrock_fault(status, headers, body)
 
 
 class CountAnswer(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -73,17 +54,3 @@ class CountWhole(WholeDecoder):
             return [TokensCounted(_COUNT(body).input_tokens), Finished()]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise malformed("an answer that is not in its dialect", body) from None
-
-
-class BedrockCountTokens(BedrockFaults):
-    """bedrock-count-tokens: CountTokens of a Converse request."""
-
-    dialect = BEDROCK_COUNT_TOKENS
-
-    def encode(self, request: Canonical, *, output_tokens_max: int, adaptive_thinking: bool = True) -> WireRequest:
-        if not isinstance(request, ChatRequest):
-            raise unsupported("model", "is a model for chats")
-        return encode_count_tokens(request)
-
-    def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
-        return CountWhole()

@@ -86,9 +86,6 @@ def needs_of(parsed: CountedBody) -> frozenset[Capability]:
             needs.add(Capability.IMAGE_OUTPUT)
         if "AUDIO" in modalities:
             needs.add(Capability.AUDIO_OUTPUT)
-        thinking = config.thinking_config
-        if thinking is not None and (thinking.thinking_level or thinking.thinking_budget):
-            needs.add(Capability.REASONING)
     return frozenset(needs)
 
 

@@ -46,10 +46,11 @@ def usage_of(wire: GeminiUsage, *, searches: int = 0) -> Usage:
     given = prompt + max(wire.tool_use_prompt_token_count or 0, 0)
     made = max(wire.candidates_token_count or 0, 0) + thoughts
     read = min(max(wire.cached_content_token_count or 0, 0), given)
-    heard = seen = heard_again = spoken = drawn = 0
+    heard = seen = watched = heard_again = spoken = drawn = 0
     if wire.prompt_tokens_details or wire.tool_use_prompt_tokens_details:
         heard = _count("AUDIO", wire.prompt_tokens_details) + _count("AUDIO", wire.tool_use_prompt_tokens_details)
         seen = _count("IMAGE", wire.prompt_tokens_details) + _count("IMAGE", wire.tool_use_prompt_tokens_details)
+        watched = _count("VIDEO", wire.prompt_tokens_details) + _count("VIDEO", wire.tool_use_prompt_tokens_details)
     if read and wire.cache_tokens_details:
         heard_again = _count("AUDIO", wire.cache_tokens_details)
     if wire.candidates_tokens_details:
@@ -63,6 +64,7 @@ def usage_of(wire: GeminiUsage, *, searches: int = 0) -> Usage:
         input_audio_tokens=min(heard, given),
         output_audio_tokens=min(spoken, made),
         input_image_tokens=min(seen, given),
+        input_video_tokens=min(watched, given),
         output_image_tokens=min(drawn, made),
         searches=searches,
         tier=tier_named(wire.tier),
