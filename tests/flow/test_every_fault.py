@@ -9,7 +9,8 @@ import openai
 import pytest
 from google.genai import errors as google
 
-from tests.support.callers import CALLERS, Ask, Caller, CallerOf
+from tests.support.asking import Ask, Caller
+from tests.support.callers import CALLERS, CallerOf
 from tests.support.every_provider import PROVIDERS
 
 OPENAI = {

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.callers import CALLERS, Ask, CallerOf, Said
+from tests.support.asking import Ask, Said
+from tests.support.callers import CALLERS, CallerOf
 from tests.support.every_provider import PROVIDERS
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
 

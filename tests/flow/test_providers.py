@@ -3,63 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
 
-ACCOUNT_EMAIL = "gateway@example.iam.gserviceaccount.com"
-SIGNED = {"access_key_id": "AKIASIMULATED", "secret_access_key": "simulated-secret"}
-
-
-def entries(url: str, account_file: Path) -> dict[str, dict[str, Any]]:
-    key = {"api_key": "k-0123456789"}
-    return {
-        "google": key | {"base_url": url},
-        "vertex": {"base_url": url, "region": "global", "project": "p1", "service_account": str(account_file)},
-        "azure": key | {"base_url": url},
-        "dated": key | {"type": "azure", "base_url": url, "api_version": "2024-10-21"},
-        "bedrock": SIGNED | {"region": "us-east-1", "base_url": url},
-        "forged": SIGNED | {"type": "bedrock", "region": "us-east-1", "base_url": url, "secret_access_key": "another"},
-        "bearer": key | {"type": "bedrock", "region": "us-east-1", "base_url": url},
-        "cohere": key | {"base_url": url},
-        "ollama": key | {"base_url": url},
-        "cloudflare": {
-            "account_id": "a1",
-            "gateway_id": "g1",
-            "gateway_token": "t-0123456789",
-            "base_url": f"{url}/v1/a1/g1",
-            "models": [{"name": "openai/gpt-4o-mini", "prices": {"input": 0.15, "output": 0.6}}],
-        },
-        "groq": key | {"base_url": f"{url}/v1"},
-        "simulator": {"base_url": url},
-    }
-
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess) -> Iterator[GatewayProcess]:
-    directory = tmp_path_factory.mktemp("providers")
-    account = {
-        "type": "service_account",
-        "client_email": ACCOUNT_EMAIL,
-        "private_key": generate_private_key(65537, 2048)
-        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        .decode(),
-        "token_uri": f"{simulator.base_url}/token",
-    }
-    file = directory / "account.json"
-    file.write_text(json.dumps(account))
-    config = yaml.safe_dump({"providers": entries(simulator.base_url, file)}, sort_keys=False)
-    made = GatewayProcess(directory, config=config)
-    made.start()
-    yield made
-    assert made.stop() == 0
+def gateway(every: GatewayProcess) -> GatewayProcess:
+    return every
 
 
 CHATS = [

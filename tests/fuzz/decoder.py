@@ -5,12 +5,23 @@ An answer may be anything; decoding it may end in a Fault of the provider's and 
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Callable
 
 import atheris
 
-with atheris.instrument_imports(include=["onevault.dialects"]):
+from onevault import dialects
+
+
+def instrumented(dialect: str) -> list[str]:
+    """The modules whose branches guide the fuzzer: the dialect's own package, the longest that its name begins with, and `wire`."""
+    packages = sorted((module.name for module in pkgutil.iter_modules(dialects.__path__)), key=len, reverse=True)
+    own = next((name for name in packages if dialect.replace("-", "_").startswith(name)), None)
+    return ["onevault.dialects"] if own is None else [f"onevault.dialects.{own}", "onevault.dialects.wire"]
+
+
+with atheris.instrument_imports(include=instrumented(sys.argv[1]), enable_loader_override=False):
     from onevault.core.faults import Fault, FaultKind
     from onevault.dialects.registry import CODECS
 

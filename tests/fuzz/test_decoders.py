@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,31 +50,31 @@ def _bytes(body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
-@pytest.mark.timeout(TIMEOUT_S + 30)
-@pytest.mark.parametrize("form", ["whole", "stream"])
-@pytest.mark.parametrize("dialect", sorted(CODECS.keys() - ONLY_PASSING))
-def test_no_bytes_make_a_decoder_fail(dialect: str, form: str, tmp_path: Path) -> None:
-    pytest.importorskip("atheris")
-    hunt = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.fuzz.decoder",
-            dialect,
-            form,
-            *HOW_LONG,
-            "-timeout=10",
-            "-rss_limit_mb=2048",
-            "-max_len=4096",
-            "-print_final_stats=1",
-            f"-artifact_prefix={tmp_path}/",
-            str(seeds(dialect, form, tmp_path / "seeds")),
-        ],
+def hunt(dialect: str, form: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    options = [
+        "-timeout=10",
+        "-rss_limit_mb=2048",
+        "-max_len=4096",
+        "-print_final_stats=1",
+        f"-artifact_prefix={directory}/{form}-",
+        str(seeds(dialect, form, directory / form)),
+    ]
+    return subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.decoder", dialect, form, *HOW_LONG, *options],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
-    assert hunt.returncode == 0, hunt.stderr[-4_000:]
-    assert "stat::number_of_executed_units" in hunt.stderr
+
+
+@pytest.mark.timeout(TIMEOUT_S + 30)
+@pytest.mark.parametrize("dialect", sorted(CODECS.keys() - ONLY_PASSING))
+def test_no_bytes_make_a_decoder_fail(dialect: str, tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    with ThreadPoolExecutor(2) as hunters:
+        hunts = list(hunters.map(lambda form: hunt(dialect, form, tmp_path), ("whole", "stream")))
+    for done in hunts:
+        assert done.returncode == 0, done.stderr[-4_000:]
+        assert "stat::number_of_executed_units" in done.stderr

@@ -13,15 +13,6 @@ from tests.matrix.clients import CLIENTS
 from tests.matrix.round_trip import calls_in, results_in, signatures_in
 
 ELSEWHERE = [(caller, target, other) for caller, target in PAIRS for other in TARGETS if other != target]
-SIGNING = ("anthropic-messages", "bedrock-converse", "gemini", "openai-responses")
-PASSED = pytest.mark.xfail(reason="a caller's own bytes are passed on, with what another provider signed in them")
-
-
-def marked(caller: str, target: str, other: str) -> Any:
-    passed = caller == other and (target in SIGNING or caller == "anthropic-messages")
-    return pytest.param(caller, target, other, marks=[PASSED] if passed else [])
-
-
 SAME_MODELS = {("anthropic-messages", "bedrock-converse")}
 """Claude on Bedrock is sent what Claude signed elsewhere."""
 
@@ -39,7 +30,7 @@ def test_a_turn_comes_back_to_its_provider_as_the_provider_gave_it(caller: str, 
     assert len(calls_in(back)) == 2
 
 
-@pytest.mark.parametrize(("caller", "target", "other"), [marked(*way) for way in ELSEWHERE])
+@pytest.mark.parametrize(("caller", "target", "other"), ELSEWHERE)
 def test_no_other_provider_is_sent_what_one_has_signed(caller: str, target: str, other: str) -> None:
     given = json.loads(thinking_with_calls(target))
     wire = sent(read(caller, next_request(caller, target)), other)

@@ -89,8 +89,9 @@ def http(
     body: Any = None,
     method: str | None = None,
     headers: Mapping[str, str] | None = None,
+    raw: bool = False,
 ) -> tuple[int, dict[str, str], Any]:
-    """One plain request: status, headers in lower case, and the body (JSON decoded where it is JSON)."""
+    """One plain request: status, headers in lower case, and the body (JSON decoded where it is JSON, unless `raw`)."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method)
     if data is not None:
@@ -106,7 +107,7 @@ def http(
         with error:
             status, got, text = error.code, error.headers, error.read()
     lowered = {name.lower(): value for name, value in got.items()}
-    if "json" in lowered.get("content-type", ""):
+    if "json" in lowered.get("content-type", "") and not raw:
         return status, lowered, json.loads(text)
     return status, lowered, text.decode(errors="replace")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onevault.api.asgi import Headers
 from onevault.core.identity import Metric, Principal
 from onevault.core.money import Nanos, format_usd
 from onevault.core.operations import Dialect
 from onevault.core.ports import Admission, Figures, Ledger, RateStanding
 from onevault.pipeline.answer import Answer
+
+DROPPED_BYTES_MAX = 1024
+"""Clients and proxies refuse answers with heads that are too large, and callers invent fields."""
 
 _ANTHROPIC = ("anthropic-messages", "anthropic-count-tokens")
 
@@ -33,7 +38,7 @@ def route_headers(answer: Answer) -> Headers:
         (b"x-gateway-cache", b"bypass"),
     ]
     if receipt.dropped:
-        headers.append((b"x-gateway-dropped", _ascii(",".join(receipt.dropped))))
+        headers.append((b"x-gateway-dropped", _listed(receipt.dropped)))
     rate_headers(answer.admission, headers)
     return headers
 
@@ -91,6 +96,15 @@ def overhead_header(answer: Answer, *, now_ns: int) -> tuple[bytes, bytes]:
     receipt = answer.receipt
     own_ms = (now_ns - receipt.request.started_ns) / 1e6 - receipt.waited_s * 1000
     return (b"x-gateway-overhead-ms", b"%.2f" % max(0.0, own_ms))
+
+
+def _listed(names: Sequence[str]) -> bytes:
+    """Names in a header; of too many the first ones, and three dots."""
+    text = _ascii(",".join(names))
+    if len(text) <= DROPPED_BYTES_MAX:
+        return text
+    whole, _, _ = text[:DROPPED_BYTES_MAX].rpartition(b",")
+    return (whole or text[:DROPPED_BYTES_MAX]) + b",..."
 
 
 def _ascii(text: str) -> bytes:

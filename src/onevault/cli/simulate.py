@@ -26,7 +26,7 @@ def simulate(
     record_bodies: Annotated[bool, typer.Option("--record-bodies", help="… and what was asked in them.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Errors as one JSON document.")] = False,
 ) -> None:
-    """Serves a fake provider that speaks OpenAI's and Anthropic's API. docs/simulator.md lists what a request can ask of it."""
+    """Serves a fake provider that speaks the API of every large one. docs/simulator.md lists what a request can ask of it."""
     with told(as_json=json):
         run(
             Settings(

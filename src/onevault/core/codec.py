@@ -154,7 +154,8 @@ class Incoming(Protocol):
 
     def rewritten(self, model: str, *, output_tokens_max: int | None) -> WireRequest:
         """For a target of the same dialect: the caller's own bytes, but for the model, the extensions taken out, the output
-        limit where it is given (it replaces or adds the caller's), and, in a stream, the ask for usage."""
+        limit where it is given (it replaces or adds the caller's), in a stream the ask for usage, and thinking of earlier
+        turns that another provider signed, which is left out and named `thinking` in `dropped`."""
 
     def canonical(self) -> Canonical:
         """For a target of another dialect. Raises Fault UNSUPPORTED_PARAMETER for meaning it cannot carry, with the path."""

@@ -145,9 +145,14 @@ class ConfiguredCatalog:
         """Every name that is listed, aliases of the configuration first, with who has it."""
         names: Iterable[str] = (
             *self._settings.routing.aliases,
-            *(name for entry in self._entries for name in entry.names()),
+            *(self._listed_as(name, entry.name) for entry in self._entries for name in entry.names()),
         )
         return {name: self._offers(name) for name in dict.fromkeys(names)}
+
+    def _listed_as(self, name: str, provider: str) -> str:
+        """A model whose own name begins with that of another entry (`openai/…` at a marketplace) is reached by its longer name."""
+        meant = self._explicit(name)
+        return name if meant is None or meant.target.provider == provider else f"{provider}/{name}"
 
     def _facts(self, test: bool, allowed: Allowed) -> tuple[ModelFacts, ...]:
         found: dict[str, ModelFacts] = {}

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from itertools import islice
 from types import TracebackType
-from typing import Protocol
-from urllib.parse import quote
 
 import msgspec
 
@@ -16,52 +12,18 @@ from onevault.core.chat import ChatRequest
 from onevault.core.codec import Codec, Decoder, WireRequest
 from onevault.core.events import AnswerStarted, Event, Finished, Passed, TokensCounted
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.operations import Dialect, Operation
+from onevault.core.operations import Capability, Dialect, Operation
 from onevault.core.ports import Dispatch
 from onevault.core.relay import RelayedIncoming
-from onevault.core.transport import HttpAnswer, HttpRequest, Origin, Phase, Transport, TransportError
+from onevault.core.transport import HttpAnswer, Phase, Transport, TransportError
+from onevault.upstream.endpoint import Endpoint, http_request, path_at, relayed_request, without_credential
 from onevault.upstream.relayed import relay_decoder
 
 ANSWER_BYTES_MAX = 64 << 20
 ERROR_BYTES_MAX = 64 << 10
-METADATA_ENTRIES_MAX = 5
-"""As many as Cloudflare keeps (developers.cloudflare.com/ai-gateway/observability/custom-metadata)."""
-
-Header = tuple[str, str]
-
-
-class Signer(Protocol):
-    """A credential that each request must be given anew: it signs the request, or has a lifetime."""
-
-    async def headers(self, method: str, origin: Origin, path: str, body: bytes) -> tuple[Header, ...]:
-        """What to add to this very request; `path` with its query, as it is sent. Raises Fault PROVIDER_ERROR or
-        PROVIDER_TIMEOUT when no credential is to be had."""
-
-    def without_secrets(self, text: str) -> str:
-        """A provider may quote what it was sent."""
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """How one configured provider is reached: where, with which credential, in which dialects, and which of the caller's
-    headers it wants.
-
-    `path_prefix` is the base URL's path, up to and with the API's version, without a trailing slash. `prefixes` says what
-    comes between it and a dialect's own path, where it is not nothing; a `{model}` in it is the target's model, quoted.
-    `query` (`api-version=…`) is added to every path. `model_headers` are sent with calls of a model, by its name.
-    `metadata_header` is where a call's metadata goes as JSON, unless the caller says that header itself.
-    """
-
-    provider: str
-    origin: Origin
-    path_prefix: str
-    headers: tuple[Header, ...]
-    dialects: Mapping[Operation, tuple[Dialect, ...]]
-    passes_headers: frozenset[str]
-    prefixes: Mapping[Dialect, str] = {}
-    query: str = ""
-    signer: Signer | None = None
-    model_headers: Mapping[str, tuple[Header, ...]] = {}
-    metadata_header: str = ""
+NAMES_TOLD_MAX = 16
+NAME_CHARACTERS_MAX = 64
+"""Of the fields that a caller invented, when they are told him."""
 
 
 class ProviderSender:
@@ -133,11 +95,11 @@ class Attempt:
             self._first = (TokensCounted(incoming.size.tokens_estimated), Finished())
             return self
         if isinstance(incoming, RelayedIncoming):
-            request = _relayed_request(endpoint, incoming, dispatch)
+            request = relayed_request(endpoint, incoming, dispatch)
         else:
             wire = self._encode(endpoint)
-            path = _path(endpoint, wire, self._codec.dialect, dispatch.target.model)
-            request = _http_request(endpoint, wire, path, dispatch)
+            path = path_at(endpoint, wire, self._codec.dialect, dispatch.target.model)
+            request = http_request(endpoint, wire, path, dispatch)
         if endpoint.signer is not None:
             signed = await endpoint.signer.headers(request.method, request.origin, request.path, request.body)
             request = msgspec.structs.replace(request, headers=request.headers + signed)
@@ -153,7 +115,7 @@ class Attempt:
                 await self._begin()
         except BaseException as error:
             if isinstance(error, Fault):
-                error.provider_text = _without_credential(error.provider_text, endpoint)
+                error.provider_text = without_credential(error.provider_text, endpoint)
             await self._exchange.__aexit__(type(error), error, error.__traceback__)
             raise
         return self
@@ -189,15 +151,22 @@ class Attempt:
         passing = incoming if incoming.dialect in dialects else None
         self._codec = self._codecs[incoming.dialect if passing is not None else dialects[0]]
         self._decoder = self._codec.decoder(stream=incoming.stream, passing=passing)
-        if passing is not None:
-            return passing.rewritten(target.model, output_tokens_max=dispatch.output_tokens_max)
-        request = msgspec.structs.replace(incoming.canonical(), model=target.model)
         limit = dispatch.output_tokens_max
-        if limit is not None and isinstance(request, ChatRequest):
-            request = msgspec.structs.replace(request, output_tokens_max=limit)
-        wire = self._codec.encode(
-            request, output_tokens_max=target.output_tokens_max, adaptive_thinking=target.adaptive_thinking
-        )
+        if passing is not None:
+            wire = passing.rewritten(target.model, output_tokens_max=limit)
+        else:
+            request = msgspec.structs.replace(incoming.canonical(), model=target.model)
+            hints: tuple[str, ...] = ()
+            if isinstance(request, ChatRequest):
+                if limit is not None:
+                    request = msgspec.structs.replace(request, output_tokens_max=limit)
+                if request.reasoning is not None and Capability.REASONING in target.lacks:
+                    request, hints = msgspec.structs.replace(request, reasoning=None), ("reasoning",)
+            wire = self._codec.encode(
+                request, output_tokens_max=target.output_tokens_max, adaptive_thinking=target.adaptive_thinking
+            )
+            if hints:
+                wire = msgspec.structs.replace(wire, dropped=wire.dropped + hints)
         self.dropped = wire.dropped
         if wire.dropped and incoming.extensions.strict:
             raise _not_strictly(wire.dropped, target.provider)
@@ -238,79 +207,15 @@ class Attempt:
 
 
 def _not_strictly(dropped: tuple[str, ...], provider: str) -> Fault:
+    names = [name[:NAME_CHARACTERS_MAX] for name in dropped[:NAMES_TOLD_MAX]]
+    said = ", ".join(names) + (" …" if len(dropped) > len(names) else "")
     return Fault(
         FaultKind.UNSUPPORTED_PARAMETER,
-        f"The provider {provider} cannot be told {', '.join(dropped)}, and x-gateway-strict allows nothing to be dropped.",
-        param=dropped[0],
+        f"The provider {provider} cannot be told {said}, and x-gateway-strict allows nothing to be dropped.",
+        param=names[0],
     )
 
 
-def _path(endpoint: Endpoint, wire: WireRequest, dialect: Dialect, model: str) -> str:
-    path = wire.path
-    if endpoint.prefixes:
-        between = endpoint.prefixes.get(dialect, "")
-        path = (between.replace("{model}", quote(model, safe="")) if "{" in between else between) + path
-    if endpoint.query:
-        path += ("&" if "?" in path else "?") + endpoint.query
-    return endpoint.path_prefix + path
-
-
-def _relayed_request(endpoint: Endpoint, incoming: RelayedIncoming, dispatch: Dispatch) -> HttpRequest:
-    """The caller's own headers, before which only the provider's credential goes."""
-    wire = incoming.rewritten(dispatch.target.model, output_tokens_max=None)
-    said = dict(endpoint.headers) | dict(wire.headers)
-    said |= {name: value for name, value in endpoint.headers if name in _CREDENTIALS}
-    bare = msgspec.structs.replace(endpoint, headers=tuple(said.items()))
-    return _http_request(bare, msgspec.structs.replace(wire, headers=()), wire.path, dispatch)
-
-
-def _http_request(endpoint: Endpoint, wire: WireRequest, path: str, dispatch: Dispatch) -> HttpRequest:
-    headers = endpoint.headers
-    if wire.content_type != "application/json":
-        headers = tuple(header for header in headers if header[0] != "content-type")
-        if wire.content_type:
-            headers += (("content-type", wire.content_type),)
-    if wire.headers:
-        headers += wire.headers
-    if dispatch.headers:
-        headers += tuple(header for header in dispatch.headers if header[0] in endpoint.passes_headers)
-    if endpoint.model_headers:
-        headers += endpoint.model_headers.get(dispatch.target.model, ())
-    if endpoint.metadata_header:
-        headers += _metadata(endpoint.metadata_header, headers, dispatch)
-    timeouts = dispatch.target.timeouts
-    return HttpRequest(
-        wire.method,
-        endpoint.origin,
-        path,
-        headers,
-        wire.body,
-        connect_s=timeouts.connect_s,
-        first_byte_s=timeouts.first_event_s,
-        stall_s=timeouts.stall_s,
-        total_s=timeouts.total_s,
-        on_sent=dispatch.on_reached,
-    )
-
-
-def _metadata(name: str, said: tuple[Header, ...], dispatch: Dispatch) -> tuple[Header, ...]:
-    """The call's metadata, its first entries, in a header that the caller does not say himself."""
-    known = {**dispatch.incoming.extensions.metadata, **dispatch.incoming.metadata}
-    if not known or any(header[0] == name for header in said):
-        return ()
-    first = dict(islice(known.items(), METADATA_ENTRIES_MAX))
-    return ((name, json.dumps(first, separators=(",", ":"))),)
-
-
-def _without_credential(text: str, endpoint: Endpoint) -> str:
-    """A provider may quote the key that it was sent."""
-    for name, value in endpoint.headers:
-        if name in _CREDENTIALS:
-            text = text.replace(value.removeprefix("Bearer "), "[redacted]")
-    return endpoint.signer.without_secrets(text) if endpoint.signer is not None else text
-
-
-_CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "cf-aig-authorization")
 _DURING = {
     Phase.CONNECT: "could not be connected to",
     Phase.SEND: "did not take the request",

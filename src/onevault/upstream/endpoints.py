@@ -20,7 +20,7 @@ from onevault.core.prices import PER_MILLION, Price
 from onevault.core.transport import Origin, Transport
 from onevault.upstream.auth.aws_sigv4 import AwsCredentials, AwsSigner
 from onevault.upstream.auth.gcp import GcpSigner
-from onevault.upstream.client import Endpoint, Header, Signer
+from onevault.upstream.endpoint import Endpoint, Header, Signer
 
 _ALWAYS: tuple[Header, ...] = (
     ("content-type", "application/json"),

@@ -16,7 +16,7 @@ from onevault.core.operations import Dialect, Operation
 from onevault.core.relay import RelayedIncoming
 from onevault.dialects.registry import CODECS, INGRESS
 from onevault.dialects.wire.passing import PassingWriter
-from onevault.upstream.client import Endpoint, Header
+from onevault.upstream.endpoint import Endpoint, Header
 
 RELAY_PATH: Final = "/passthrough/"
 _OPENAI: Final = "openai-chat"
@@ -65,7 +65,10 @@ _MODEL_IN = msgspec.json.Decoder(_Named).decode
 
 
 class Relay:
-    """Implements `Ingress` for the passthrough surface. `endpoints` gives those in force."""
+    """Implements `Ingress` for the passthrough surface. `endpoints` gives those in force.
+
+    What a request to an unknown path says of a model proves nothing: such a path may name another itself, and what it does has no
+    price. So it is about no model, and is refused where only some are allowed or a budget applies."""
 
     dialect: Dialect = "passthrough"
     paths: tuple[str, ...] = ()
@@ -89,7 +92,8 @@ class Relay:
             "",
         )
         understood = _understood(dialect, body, line)
-        model = model or (understood.model if understood is not None else None) or _model_in(body)
+        if found is not None:
+            model = model or (understood.model if understood is not None else None) or _model_in(body)
         return RelayedIncoming(
             body=body,
             method=line.method,

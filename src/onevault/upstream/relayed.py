@@ -24,24 +24,25 @@ METERED_BYTES_MAX: Final = 64 << 20
 
 
 class RelayDecoder:
-    """Passes every byte, and reports what a decoder of the dialect reads in them. What it cannot read is no fault here."""
+    """Passes every byte, and reports what a decoder of the dialect reads in them. What it cannot read is no fault here, but
+    counts as output byte by byte: nobody pays less for asking in a form that is not understood."""
 
-    __slots__ = ("_bytes", "_meter")
+    __slots__ = ("_bytes", "_counted", "_meter")
 
     def __init__(self, meter: Decoder | None) -> None:
         self._meter = meter
-        self._bytes = 0
+        self._bytes = self._counted = 0
 
     def feed(self, data: bytes) -> list[Event]:
         self._bytes += len(data)
         if self._bytes > METERED_BYTES_MAX:
             self._meter = None
         read = self._read(lambda meter: meter.feed(data))
-        return [Passed(data, sum(map(_output_bytes, read))), *_usage(read)]
+        return [Passed(data, self._output_bytes(read)), *_usage(read)]
 
     def close(self) -> list[Event]:
         read = self._read(lambda meter: meter.close())
-        return [Passed(b"", sum(map(_output_bytes, read))), *_usage(read), Finished()]
+        return [Passed(b"", self._output_bytes(read)), *_usage(read), Finished()]
 
     def _read(self, verb: Callable[[Decoder], list[Event]]) -> list[Event]:
         if self._meter is None:
@@ -51,6 +52,12 @@ class RelayDecoder:
         except Fault:
             self._meter = None
             return []
+
+    def _output_bytes(self, read: list[Event]) -> int:
+        """Bytes of output since the last time: those of the events, or all that came where there is nothing to read them."""
+        new = sum(map(_output_bytes, read)) if self._meter is not None else self._bytes - self._counted
+        self._counted += new
+        return new
 
 
 def relay_decoder(codec: Codec | None, incoming: RelayedIncoming, content_type: str) -> RelayDecoder:

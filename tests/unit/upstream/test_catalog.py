@@ -319,3 +319,15 @@ def test_a_known_name_is_resolved_once() -> None:
     built = catalog(**BOTH)
     assert built.candidates("gpt-4o", Operation.CHAT, ANYONE) is built.candidates("gpt-4o", Operation.CHAT, principal())
     assert list(inspect.signature(built.candidates).parameters) == ["model", "operation", "principal"]
+
+
+def test_a_model_whose_name_begins_like_another_entrys_is_listed_by_the_name_that_reaches_it() -> None:
+    market = "{type: openai_compatible, base_url: 'http://h/v1', models: [openai/gpt-4o-mini, meta/llama]}"
+    built = catalog(f"providers: {{openai: {{api_key: k-1234, models: [gpt-4o-mini]}}, market: {market}}}")
+    listed = [facts.id for facts in built.models(ANYONE)]
+    assert listed == ["gpt-4o-mini", "market/openai/gpt-4o-mini", "meta/llama"]
+    assert [found(built, name) for name in listed] == [
+        ["openai/gpt-4o-mini"],
+        ["market/openai/gpt-4o-mini"],
+        ["market/meta/llama"],
+    ]

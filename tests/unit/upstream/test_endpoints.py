@@ -17,7 +17,7 @@ from onevault.core.codec import WireRequest
 from onevault.core.transport import Origin, Transport
 from onevault.upstream.auth.aws_sigv4 import AwsSigner
 from onevault.upstream.auth.gcp import GcpSigner
-from onevault.upstream.client import Endpoint, _path
+from onevault.upstream.endpoint import Endpoint, path_at
 from onevault.upstream.endpoints import Signing, endpoints, needs_simulator
 from onevault.upstream.http1 import LeanTransport
 from onevault.upstream.transport_settings import TransportSettings
@@ -65,7 +65,7 @@ def url(found: Endpoint, dialect: str, path: str, model: str = "m") -> str:
     origin = found.origin
     default = {"http": 80, "https": 443}[origin.scheme]
     port = "" if origin.port == default else f":{origin.port}"
-    return f"{origin.scheme}://{origin.host}{port}{_path(found, WireRequest(path, b''), dialect, model)}"
+    return f"{origin.scheme}://{origin.host}{port}{path_at(found, WireRequest(path, b''), dialect, model)}"
 
 
 AZURE = "azure: {api_key: k-1234, base_url: 'https://r.openai.azure.com/'"

@@ -19,11 +19,13 @@ from onevault.dialects.anthropic.body import (
     check_rest,
 )
 from onevault.dialects.anthropic.canonical import canonical_of
+from onevault.dialects.anthropic.foreign import messages_without_foreign
 from onevault.dialects.anthropic.names import ANTHROPIC_COUNT_TOKENS, ANTHROPIC_MESSAGES
 from onevault.dialects.anthropic.usage import tier_of
 from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
 from onevault.dialects.wire.input_size import SEARCHES_MAX, MediaSize, mixed_size
 from onevault.dialects.wire.json_body import ABSENT, decoded, fields_of, invalid
+from onevault.dialects.wire.signatures import LEFT_OUT
 
 MESSAGES_PATH = "/messages"
 COUNT_TOKENS_PATH = "/messages/count_tokens"
@@ -94,7 +96,11 @@ class AnthropicIncoming(msgspec.Struct, frozen=True, kw_only=True):
             fields.pop(name, None)
         if output_tokens_max is not None and self.operation is Operation.CHAT:
             fields["max_tokens"] = Raw(b"%d" % output_tokens_max)
-        return WireRequest(self.path, msgspec.json.encode(fields), headers=VERSION_HEADERS)
+        messages = messages_without_foreign(self.parsed.messages, self.body)
+        if messages is not None:
+            fields["messages"] = messages
+        dropped = () if messages is None else LEFT_OUT
+        return WireRequest(self.path, msgspec.json.encode(fields), headers=VERSION_HEADERS, dropped=dropped)
 
     def canonical(self) -> ChatRequest:
         return canonical_of(self.parsed, self.body)

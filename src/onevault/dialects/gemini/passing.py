@@ -63,7 +63,7 @@ _COUNTED = msgspec.json.Decoder(Counted).decode
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class _Watch:
+class AnswerWatch:
     """What was seen of one answer so far."""
 
     __slots__ = ("_called", "_ended", "_open", "_searches", "_usage")
@@ -133,7 +133,7 @@ class PassingStream(StreamDecoder):
         super().__init__()
         self._array = array
         self._begun = False
-        self._watch = _Watch()
+        self._watch = AnswerWatch()
 
     def unterminated(self, events: list[Event]) -> None:
         if not self._watch.complete:
@@ -161,7 +161,7 @@ class PassingWhole(WholeDecoder):
     __slots__ = ()
 
     def decoded(self, body: bytes) -> list[Event]:
-        watch = _Watch()
+        watch = AnswerWatch()
         events: list[Event] = []
         output_bytes = watch.see(body, events)
         if not watch.complete:

@@ -12,11 +12,13 @@ from onevault.core.codec import NO_NEEDS, PLAIN, Extensions, InputSize, RequestL
 from onevault.core.operations import Capability, Dialect, Operation
 from onevault.dialects.gemini.body import CountedBody, CountTokensBody, spelled
 from onevault.dialects.gemini.canonical import canonical_of
+from onevault.dialects.gemini.foreign import contents_without_foreign
 from onevault.dialects.gemini.names import GEMINI, GEMINI_COUNT_TOKENS
 from onevault.dialects.gemini.paths import model_and_verb, resource_of, wire_path
 from onevault.dialects.gemini.size import needs_of, size_of
 from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
 from onevault.dialects.wire.json_body import ABSENT, fields_of, invalid, present
+from onevault.dialects.wire.signatures import LEFT_OUT
 
 GENERATE = "generateContent"
 STREAM = "streamGenerateContent"
@@ -54,10 +56,12 @@ class GeminiIncoming(msgspec.Struct, frozen=True, kw_only=True):
 
     def rewritten(self, model: str, *, output_tokens_max: int | None) -> WireRequest:
         """A stream is asked for as events, whichever the caller's form: the array is written from them."""
+        contents = contents_without_foreign(model, self.parsed.contents or (), self.spelled)
+        dropped = () if contents is None else LEFT_OUT
         if self.operation is Operation.COUNT_TOKENS:
-            return WireRequest(wire_path(model, COUNT), self._counted_body(model))
+            return WireRequest(wire_path(model, COUNT), self._counted_body(model, contents), dropped=dropped)
         path = wire_path(model, STREAM) + EVENT_STREAM if self.stream else wire_path(model, GENERATE)
-        return WireRequest(path, self._generating_body(output_tokens_max))
+        return WireRequest(path, self._generating_body(output_tokens_max, contents), dropped=dropped)
 
     def canonical(self) -> ChatRequest:
         request = canonical_of(self.parsed, self.spelled)
@@ -66,10 +70,10 @@ class GeminiIncoming(msgspec.Struct, frozen=True, kw_only=True):
     def with_header_extensions(self, extensions: Extensions) -> GeminiIncoming:
         return msgspec.structs.replace(self, extensions=merged(self.extensions, extensions))
 
-    def _generating_body(self, output_tokens_max: int | None) -> bytes:
+    def _generating_body(self, output_tokens_max: int | None, contents: Raw | None) -> bytes:
         fields = fields_of(self.body)
         extended = [name for name in EXTENSION_NAMES if name in fields]
-        if output_tokens_max is None and not extended:
+        if output_tokens_max is None and contents is None and not extended:
             return self.body
         for name in extended:
             del fields[name]
@@ -78,9 +82,11 @@ class GeminiIncoming(msgspec.Struct, frozen=True, kw_only=True):
             config = fields_of(fields[named]) if present(fields.get(named, ABSENT)) is not None else {}
             config[_given(_LIMIT_NAMES, config)] = Raw(b"%d" % output_tokens_max)
             fields[named] = Raw(msgspec.json.encode(config))
+        if contents is not None:
+            fields["contents"] = contents
         return msgspec.json.encode(fields)
 
-    def _counted_body(self, model: str) -> bytes:
+    def _counted_body(self, model: str, contents: Raw | None) -> bytes:
         fields = fields_of(self.body)
         for name in EXTENSION_NAMES:
             fields.pop(name, None)
@@ -88,7 +94,11 @@ class GeminiIncoming(msgspec.Struct, frozen=True, kw_only=True):
         if present(fields.get(named, ABSENT)) is not None:
             inner = fields_of(fields[named])
             inner["model"] = Raw(msgspec.json.encode(resource_of(model)))
+            if contents is not None:
+                inner["contents"] = contents
             fields[named] = Raw(msgspec.json.encode(inner))
+        elif contents is not None:
+            fields["contents"] = contents
         return msgspec.json.encode(fields)
 
 

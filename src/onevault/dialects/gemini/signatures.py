@@ -16,6 +16,9 @@ from onevault.dialects.wire.signatures import tagged, untagged
 ANY_SIGNATURE = base64.b64encode(b"skip_thought_signature_validator").decode()
 """Google's documented stand-in for the signature of a call that another model made."""
 
+_TAG_BEGINS = tuple("YZabcde")
+"""The first character in base64 of a text that begins with a small letter, as every tag does. Google's own begin with others."""
+
 _REDACTED = "redacted:"
 _UNKNOWN = "unknown"
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -36,6 +39,11 @@ def written(signature: str, by: str) -> str:
 def redacted_written(data: str, by: str) -> str:
     """Encrypted reasoning for a caller of this dialect."""
     return _wrapped(tagged(_REDACTED + data, by or _UNKNOWN, GEMINI))
+
+
+def is_anothers(text: str) -> bool:
+    """Whether what a caller gives back was signed by another than Google."""
+    return text.startswith(_TAG_BEGINS) and _unwrapped(text)[1] != GEMINI
 
 
 def read(text: str, thought: str) -> Thinking | RedactedThinking:

@@ -10,6 +10,7 @@ from onevault.core.embeddings import EmbeddingsRequest
 from onevault.core.faults import Fault
 from onevault.dialects.gemini import answer, embeddings, embeddings_answer, vertex_embeddings
 from onevault.dialects.gemini import passing as passed
+from onevault.dialects.gemini.array import PassingArray
 from onevault.dialects.gemini.count_tokens import CountWriter
 from onevault.dialects.gemini.encode import encode_count, encode_generate
 from onevault.dialects.gemini.faults import gemini_error_body, gemini_error_frame, gemini_fault
@@ -72,7 +73,9 @@ class Gemini(GeminiFaults):
     def decoder(self, *, stream: bool, passing: Incoming | None) -> Decoder:
         if passing is None:
             return answer.CanonicalStream() if stream else answer.CanonicalWhole()
-        return passed.PassingStream(array=_wants_array(passing)) if stream else passed.PassingWhole()
+        if stream:
+            return passed.PassingStream(array=_wants_array(passing))
+        return PassingArray() if _wants_array(passing) else passed.PassingWhole()
 
 
 def _wants_array(incoming: Incoming) -> bool:

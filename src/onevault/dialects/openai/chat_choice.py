@@ -18,7 +18,6 @@ from onevault.core.events import (
     ThinkingSigned,
     ToolCallStarted,
 )
-from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.openai.chat_signatures import GEMINI
 from onevault.dialects.openai.citations import Annotation, annotation_of
 from onevault.dialects.wire.data_url import data_url, joined_base64
@@ -26,6 +25,10 @@ from onevault.dialects.wire.signatures import tagged
 
 Fields = dict[str, Any]
 _OBJECT = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+NOBODY = ""
+"""No provider of this dialect signs: every signature is told with its maker, so that none goes on to a server that does not know it."""
 
 
 class ChoiceWritten:
@@ -94,7 +97,7 @@ class ChoiceWritten:
         if isinstance(event, ThinkingSigned):
             return {"thinking_blocks": [self._signed(event)]}
         if isinstance(event, ThinkingRedacted):
-            data = tagged(event.data, event.by, ANTHROPIC_MESSAGES)
+            data = tagged(event.data, event.by, NOBODY)
             return {"thinking_blocks": [{"type": "redacted_thinking", "data": data}]}
         if isinstance(event, RefusalAdded):
             return {"refusal": event.text}
@@ -118,7 +121,7 @@ class ChoiceWritten:
         self._thinking, self._thinking_part = "", -1
         if not text and event.by == GEMINI:
             self._signature = event.signature
-        signature = tagged(event.signature, event.by, ANTHROPIC_MESSAGES)
+        signature = tagged(event.signature, event.by, NOBODY)
         return {"type": "thinking", "thinking": text, "signature": signature}
 
     def _media(self, event: MediaAdded) -> Fields:

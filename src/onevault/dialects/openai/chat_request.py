@@ -12,10 +12,12 @@ from onevault.core.codec import NO_NEEDS, Extensions, InputSize, WireRequest
 from onevault.core.operations import Capability, Dialect, Operation
 from onevault.dialects.openai.chat_body import ChatBody, check_metadata, check_parts, check_tools
 from onevault.dialects.openai.chat_canonical import canonical_of
+from onevault.dialects.openai.chat_foreign import messages_without_foreign
 from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
 from onevault.dialects.wire.input_size import MediaSize, mixed_size, text_size
 from onevault.dialects.wire.json_body import ABSENT, decoded, fields_of, invalid, present
+from onevault.dialects.wire.signatures import LEFT_OUT
 
 CHAT_PATH = "/chat/completions"
 
@@ -88,7 +90,10 @@ class OpenAIChatIncoming(msgspec.Struct, frozen=True, kw_only=True):
                 options = _OPTIONS(fields["stream_options"])
                 options["include_usage"] = _TRUE
                 fields["stream_options"] = Raw(msgspec.json.encode(options))
-        return WireRequest(CHAT_PATH, msgspec.json.encode(fields))
+        messages = messages_without_foreign(self.parsed.messages, self.body)
+        if messages is not None:
+            fields["messages"] = messages
+        return WireRequest(CHAT_PATH, msgspec.json.encode(fields), dropped=() if messages is None else LEFT_OUT)
 
     def canonical(self) -> ChatRequest:
         return canonical_of(self.parsed, self.body)

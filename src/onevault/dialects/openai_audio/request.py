@@ -102,6 +102,10 @@ def read_transcription(body: bytes, line: RequestLine) -> PassingIncoming:
     )
 
 
+_BILLED_MS = 1000
+"""Providers report, and charge for, whole seconds (OpenAI: `{"type": "duration", "seconds": 3}`)."""
+
+
 def _size(data: bytes, prompt: str) -> InputSize:
     exact = wav_ms(data)
     ms = audio_ms_at_most(data) if exact is None else exact
@@ -111,6 +115,6 @@ def _size(data: bytes, prompt: str) -> InputSize:
         text,
         tokens_at_most=text.tokens_at_most + tokens,
         tokens_estimated=text.tokens_estimated + max(tokens // 20, 1),
-        audio_ms_at_most=ms,
+        audio_ms_at_most=-(-ms // _BILLED_MS) * _BILLED_MS,
         audio_ms_estimated=len(data) // AUDIO_BYTES_PER_MS_ESTIMATED if exact is None else exact,
     )

@@ -13,10 +13,12 @@ from onevault.core.operations import Capability, Dialect, Operation
 from onevault.dialects.openai.chat_body import check_metadata
 from onevault.dialects.openai_responses.body import ResponsesBody, check_body
 from onevault.dialects.openai_responses.canonical import canonical_of
+from onevault.dialects.openai_responses.foreign import input_without_foreign
 from onevault.dialects.openai_responses.names import OPENAI_RESPONSES
 from onevault.dialects.openai_responses.sizing import measured
 from onevault.dialects.wire.extensions import EXTENSION_NAMES, extensions_of, merged
 from onevault.dialects.wire.json_body import decoded, fields_of, invalid
+from onevault.dialects.wire.signatures import LEFT_OUT
 
 RESPONSES_PATH = "/responses"
 
@@ -50,7 +52,10 @@ class ResponsesIncoming(msgspec.Struct, frozen=True, kw_only=True):
             fields.pop(name, None)
         if output_tokens_max is not None:
             fields["max_output_tokens"] = Raw(b"%d" % output_tokens_max)
-        return WireRequest(RESPONSES_PATH, msgspec.json.encode(fields))
+        items = input_without_foreign(self.parsed.input, self.body)
+        if items is not None:
+            fields["input"] = items
+        return WireRequest(RESPONSES_PATH, msgspec.json.encode(fields), dropped=() if items is None else LEFT_OUT)
 
     def canonical(self) -> ChatRequest:
         return canonical_of(self.parsed, self.body)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+LEFT_OUT = ("thinking",)
+"""What `WireRequest.dropped` calls thinking that another provider signed and that the target is not sent."""
+
 _TAG = re.compile(r"([a-z][a-z-]{0,39})#")
 
 
@@ -21,3 +24,8 @@ def untagged(text: str, native: str) -> tuple[str, str]:
     """The value and its maker: the one that the tag names, or `native` where there is no tag."""
     found = _TAG.match(text)
     return (text[found.end() :], found[1]) if found else (text, native)
+
+
+def is_anothers(text: str | None, native: str) -> bool:
+    """Whether the tag names another maker than `native`."""
+    return text is not None and "#" in text and untagged(text, native)[1] != native

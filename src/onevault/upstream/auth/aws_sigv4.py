@@ -18,7 +18,7 @@ import msgspec
 
 from onevault.core.ports import Clock
 from onevault.core.transport import Origin
-from onevault.upstream.client import Header
+from onevault.upstream.endpoint import Header
 from onevault.upstream.http1_head import authority
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"

@@ -17,7 +17,7 @@ from onevault.config.schema import ServiceAccount
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.ports import Clock
 from onevault.core.transport import HttpRequest, Origin, Transport, TransportError
-from onevault.upstream.client import Header
+from onevault.upstream.endpoint import Header
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
