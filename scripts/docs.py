@@ -1,4 +1,4 @@
-"""Writes the pages that say what the code says already – metrics, commands, faults – or, with --check, tells which are out of date."""
+"""Writes the pages that say what the code says already – metrics, commands, faults, roles – or, with --check, tells which are stale."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from scripts.translation import translation
 from typer.testing import CliRunner
 
+from onevault.admin.roles import PERMISSIONS
 from onevault.api.errors import fault_headers, status_of
 from onevault.cli.app import app
 from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import Role
 from onevault.dialects.anthropic.faults import anthropic_type
 from onevault.dialects.openai.faults import openai_type
 from onevault.telemetry.metrics import Metrics
@@ -90,6 +92,25 @@ def faults() -> str:
     return "\n".join(lines) + "\n"
 
 
+def roles() -> str:
+    """Which role may call which route of the admin API."""
+    lines = [
+        HEAD.format(source="src/onevault/admin/roles.py") + "# Roles",
+        "",
+        "Every route of the admin API, and which roles have it. The admin key of the configuration is an `owner` of the tenant; others are",
+        "made with `POST /admin/admin-keys {role, name, scope}`. With the scope of one organization, nothing outside it exists (404), and",
+        "what is marked *tenant* is refused (403) whatever the role. Nobody can make or revoke a key that may do more than their own.",
+        "",
+        "| route | " + " | ".join(role.value for role in Role) + " | scope |",
+        "|---|" + "---|" * (len(Role) + 1),
+    ]
+    for (method, path), permission in PERMISSIONS.items():
+        marks = " | ".join("yes" if role in permission.roles else "–" for role in Role)
+        scope = "tenant" if permission.tenant_only else "tenant or organization"
+        lines.append(f"| `{method} {path}` | {marks} | {scope} |")
+    return "\n".join(lines) + "\n"
+
+
 def mapping() -> str:
     """What maps to what between dialects."""
     return HEAD.format(source="src/onevault/dialects/") + translation()
@@ -99,6 +120,7 @@ WRITTEN: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "commands.md": commands,
     "errors.md": faults,
+    "roles.md": roles,
     "translation.md": mapping,
 }
 

@@ -18,16 +18,16 @@ from onevault.admin.http import (
     etag,
     version_of,
 )
-from onevault.admin.inputs import CreateKey, UpdateKey
+from onevault.admin.inputs import CreateKey, RotateKey, UpdateKey
 from onevault.admin.outputs import KeyOut, NewKeyOut, PageOut, key_out, new_key_out
 from onevault.core.faults import Fault, FaultKind
 
 _ALL_DEFAULTS = CreateKey.model_validate({})
+_USUAL_ROTATION = RotateKey.model_validate({})
 
 
 def key_routes(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/admin/users/{user_id}/api-keys", tags=["api keys"], route_class=StrictRoute)
-    office, register = desk.office, desk.office.register
 
     @routes.post("", status_code=201, responses=errors(404, 409), summary="Create an API key")
     async def create_key(
@@ -41,17 +41,18 @@ def key_routes(desk: Desk) -> APIRouter:
         key, and is answered with 409 that names the first one."""
 
         async def act() -> NewKeyOut:
-            made = await commands.create_key(office, user_id, asked, actor=actor)
+            made = await commands.create_key(desk.office.of(actor), user_id, asked, actor=actor)
             return new_key_out(made.key, made.text)
 
         fingerprint = f"keys of {user_id} {asked.fingerprint()}"
-        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=_already_shown)
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=_already_shown, by=actor.name)
         etag(response, made.version)
         return made
 
     @routes.get("", responses=errors(404), summary="List a user's API keys")
-    async def list_keys(user_id: str, query: ListQuery) -> PageOut[KeyOut]:
+    async def list_keys(user_id: str, query: ListQuery, actor: ActorOf) -> PageOut[KeyOut]:
         """Revoked ones too."""
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             register.user(user_id)
@@ -61,7 +62,8 @@ def key_routes(desk: Desk) -> APIRouter:
         )
 
     @routes.get("/{key_id}", responses=errors(404), summary="Read an API key")
-    async def read_key(user_id: str, key_id: str, response: Response) -> KeyOut:
+    async def read_key(user_id: str, key_id: str, response: Response, actor: ActorOf) -> KeyOut:
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             key = register.key(user_id, key_id)
@@ -74,7 +76,7 @@ def key_routes(desk: Desk) -> APIRouter:
     ) -> KeyOut:
         """An absent field stays as it is; null takes a limit away. Holds for the key's next call."""
         version = version_of(if_match)
-        changed = await commands.update_key(office, user_id, key_id, asked, actor=actor, version=version)
+        changed = await commands.update_key(desk.office.of(actor), user_id, key_id, asked, actor=actor, version=version)
         etag(response, changed.version)
         return key_out(changed)
 
@@ -82,7 +84,33 @@ def key_routes(desk: Desk) -> APIRouter:
     async def revoke_key(user_id: str, key_id: str, actor: ActorOf, if_match: IfMatch = None) -> KeyOut:
         """For good and at once. Revoking it again changes nothing."""
         version = version_of(if_match)
-        return key_out(await commands.revoke_key(office, user_id, key_id, actor=actor, version=version))
+        return key_out(await commands.revoke_key(desk.office.of(actor), user_id, key_id, actor=actor, version=version))
+
+    @routes.post(
+        "/{key_id}/rotate", status_code=201, responses=errors(404, 409), summary="Put a new API key in the place of one"
+    )
+    async def rotate_key(
+        user_id: str,
+        key_id: str,
+        actor: ActorOf,
+        response: Response,
+        asked: Annotated[RotateKey, Body()] = _USUAL_ROTATION,
+        if_match: IfMatch = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> NewKeyOut:
+        """The new key may do what the old one may, until the same time, and shares its limits and usage. The old key works for
+        `overlap` more seconds. `api_key` is shown in this answer and never again."""
+        version = version_of(if_match)
+
+        async def act() -> NewKeyOut:
+            office = desk.office.of(actor)
+            made = await commands.rotate_key(office, user_id, key_id, asked, actor=actor, version=version)
+            return new_key_out(made.key, made.text)
+
+        fingerprint = f"rotate {user_id} {key_id} {asked.fingerprint()}"
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=_already_shown, by=actor.name)
+        etag(response, made.version)
+        return made
 
     return routes
 

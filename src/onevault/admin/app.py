@@ -20,12 +20,14 @@ from onevault.admin.idempotency import Idempotency
 from onevault.admin.operations import operation_routes
 from onevault.admin.organizations import organization_routes
 from onevault.admin.register import Register
+from onevault.admin.teams import team_routes
+from onevault.admin.tenant import tenant_routes
 from onevault.admin.users import user_routes
 from onevault.core.faults import Fault, FaultKind
 
 _ABOUT = (
-    "Organizations, users, API keys, their limits and what they have used. Every call needs an admin key as "
-    "`Authorization: Bearer …`. Amounts are US dollars with at most nine decimals."
+    "Organizations, teams, users, API keys, their limits and what they have used. Every call needs an admin key as "
+    "`Authorization: Bearer …` whose role allows it. Amounts are US dollars with at most nine decimals."
 )
 
 
@@ -66,10 +68,24 @@ def create_admin(deps: AdminDeps) -> FastAPI:
             Security(HTTPBearer(scheme_name="AdminKey", description="An admin key.", auto_error=False)),
         ],
     )
-    routers = (organization_routes(desk), user_routes(desk), key_routes(desk), operation_routes(desk))
+    routers = (
+        tenant_routes(desk),
+        organization_routes(desk),
+        team_routes(desk),
+        user_routes(desk),
+        key_routes(desk),
+        operation_routes(desk),
+    )
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Door, key_sha256s=deps.admin_key_sha256s, status_of=deps.status_of, ids=deps.ids)
+    app.add_middleware(
+        Door,
+        key_sha256s=deps.admin_key_sha256s,
+        admin_key=deps.admin_key,
+        clock=deps.clock,
+        status_of=deps.status_of,
+        ids=deps.ids,
+    )
     _render_faults(app, deps, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
     return app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
@@ -15,15 +15,16 @@ from onevault.admin.inputs import (
     CreateOrganization,
     CreateUser,
     Input,
+    RotateKey,
     UpdateKey,
     UpdateOrganization,
     UpdateUser,
 )
-from onevault.admin.register import Entity, Register
+from onevault.admin.register import Register
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ApiKey, Organization, Status, User
+from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
 from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
-from onevault.core.ports import Clock, Directory, IdSource
+from onevault.core.ports import Clock, Directory, Entity, IdSource
 
 RandomBytes = Callable[[int], bytes]
 """So many bytes from a cryptographic source (`secrets.token_bytes`)."""
@@ -35,10 +36,16 @@ def unheard(entity: Entity) -> None:
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who makes a change and from where, for the history."""
+    """Who makes a change and from where, for the history; and what they may, which by default is everything.
+
+    `name` is the admin key's id. `org_id` None: the whole tenant.
+    """
 
     name: str
     address: str = ""
+    role: Role = Role.OWNER
+    org_id: str | None = None
+    expires_at_ms: int | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -66,6 +73,11 @@ class Office:
     random_bytes: RandomBytes
     tenant_id: str = "default"
 
+    def of(self, actor: Actor) -> Office:
+        """The same office, with nothing in it that the actor may not see."""
+        register = self.register.within(actor.org_id)
+        return self if register is self.register else replace(self, register=register)
+
     @property
     def now_ms(self) -> int:
         return self.clock.wall_ns() // 1_000_000
@@ -88,6 +100,29 @@ def office_of(
 # ---- organizations ---------------------------------------------------------------------------------------------------
 
 
+_TIGHTENED = {
+    "monthly_budget": "monthly_budget_usd",
+    "daily_budget": "daily_budget_usd",
+    "requests_per_minute": "requests_per_minute",
+    "concurrent_requests": "concurrent_requests",
+}
+_FROM_ABOVE = ("status", "time_zone", "failure_mode", "compliance_level", "priority_tier")
+
+
+def _only_tightens(before: Organization, changes: Mapping[str, object]) -> None:
+    """Who is confined to an organization got its limits from above, and cannot have more: raises Fault FORBIDDEN."""
+    for field, alias in _TIGHTENED.items():
+        had, wanted = getattr(before, field), changes.get(field)
+        if field in changes and had is not None and (not isinstance(wanted, int) or wanted > had):
+            message = f"{alias}: a key to one organization can lower this limit, not raise it or take it away"
+            raise Fault(FaultKind.FORBIDDEN, message, param=alias)
+    for field in _FROM_ABOVE:
+        if field in changes and changes[field] != getattr(before, field):
+            alias = "suspended" if field == "status" else field
+            message = f"{alias}: this needs an admin key to the whole tenant"
+            raise Fault(FaultKind.FORBIDDEN, message, param=alias)
+
+
 async def create_organization(office: Office, asked: CreateOrganization, *, actor: Actor) -> Organization:
     """Raises Fault CONFLICT where another organization has the name."""
     async with office.register.lock:
@@ -102,7 +137,7 @@ async def create_organization(office: Office, asked: CreateOrganization, *, acto
             ),
             **asked.changes(),
         )
-        return await _put(office, organization, actor)
+        return await put(office, organization, actor)
 
 
 async def update_organization(
@@ -112,12 +147,14 @@ async def update_organization(
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.organization(org_id)
-        _is_version(before, version)
-        changes = _with_status(asked.changes())
+        is_version(before, version)
+        changes = with_status(asked.changes())
+        if actor.org_id is not None:
+            _only_tightens(before, changes)
         if "name" in changes:
             _name_is_free(office.register, asked.name, but_for=org_id)
         after = msgspec.structs.replace(before, **changes)
-        return before if after == before else await _put(office, _next(after), actor)
+        return before if after == before else await put(office, following(after), actor)
 
 
 async def delete_organization(office: Office, org_id: str, *, actor: Actor, version: int | None = None) -> Organization:
@@ -125,24 +162,25 @@ async def delete_organization(office: Office, org_id: str, *, actor: Actor, vers
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.organization(org_id)
-        _is_version(before, version)
-        return await _put(office, _next(msgspec.structs.replace(before, status=Status.DELETED)), actor)
+        is_version(before, version)
+        return await put(office, following(msgspec.structs.replace(before, status=Status.DELETED)), actor)
 
 
 # ---- users -----------------------------------------------------------------------------------------------------------
 
 
 async def create_user(office: Office, asked: CreateUser, *, actor: Actor) -> User:
-    """Raises Fault NOT_FOUND for the organization, CONFLICT where one of its users has the e-mail address."""
+    """Raises Fault NOT_FOUND for the organization or the team, CONFLICT where one of its users has the e-mail address."""
     async with office.register.lock:
         await office.register.refresh()
         office.register.organization(asked.org_id)
+        _team_is_there(office.register, asked.org_id, asked.team_id)
         _address_is_free(office.register, asked.org_id, asked.email, but_for=None)
         user = msgspec.structs.replace(
             User(user_id=f"usr_{office.ids()}", org_id=asked.org_id, email=asked.email, created_at_ms=office.now_ms),
             **asked.changes(),
         )
-        return await _put(office, user, actor)
+        return await put(office, user, actor)
 
 
 async def update_user(
@@ -152,12 +190,14 @@ async def update_user(
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.user(user_id)
-        _is_version(before, version)
-        changes = _with_status(asked.changes())
+        is_version(before, version)
+        changes = with_status(asked.changes())
+        if "team_id" in changes:
+            _team_is_there(office.register, before.org_id, asked.team_id)
         if "email" in changes:
             _address_is_free(office.register, before.org_id, asked.email, but_for=user_id)
         after = msgspec.structs.replace(before, **changes)
-        return before if after == before else await _put(office, _next(after), actor)
+        return before if after == before else await put(office, following(after), actor)
 
 
 async def delete_user(office: Office, user_id: str, *, actor: Actor, version: int | None = None) -> User:
@@ -165,8 +205,8 @@ async def delete_user(office: Office, user_id: str, *, actor: Actor, version: in
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.user(user_id)
-        _is_version(before, version)
-        return await _put(office, _next(msgspec.structs.replace(before, status=Status.DELETED)), actor)
+        is_version(before, version)
+        return await put(office, following(msgspec.structs.replace(before, status=Status.DELETED)), actor)
 
 
 # ---- keys ------------------------------------------------------------------------------------------------------------
@@ -177,7 +217,7 @@ async def create_key(office: Office, user_id: str, asked: CreateKey, *, actor: A
     async with office.register.lock:
         await office.register.refresh()
         office.register.user(user_id)
-        _is_to_come(office, asked.expires_at_ms)
+        is_to_come(office, asked.expires_at_ms)
         text = key_text(office.random_bytes(RANDOM_BYTES_PER_KEY), test=asked.test)
         key = msgspec.structs.replace(
             ApiKey(
@@ -189,7 +229,44 @@ async def create_key(office: Office, user_id: str, asked: CreateKey, *, actor: A
             ),
             **asked.changes(),
         )
-        return NewKey(await _put(office, key, actor), text)
+        return NewKey(await put(office, key, actor), text)
+
+
+async def rotate_key(
+    office: Office, user_id: str, key_id: str, asked: RotateKey, *, actor: Actor, version: int | None = None
+) -> NewKey:
+    """A key like this one in its place; this one works until the overlap ends, and both count in one scope meanwhile.
+
+    Raises Fault CONFLICT for a key that no longer works: there is nothing to go on from.
+    """
+    async with office.register.lock:
+        await office.register.refresh()
+        before = office.register.key(user_id, key_id)
+        is_version(before, version)
+        now_ms = office.now_ms
+        if before.status is not Status.ACTIVE or (before.expires_at_ms is not None and before.expires_at_ms <= now_ms):
+            message = "This API key is revoked or has expired; make a new one instead."
+            raise Fault(FaultKind.CONFLICT, message, param="key_id")
+        text = key_text(office.random_bytes(RANDOM_BYTES_PER_KEY), test=before.test)
+        made = msgspec.structs.replace(
+            before,
+            key_id=f"key_{office.ids()}",
+            sha256=key_sha256(text),
+            prefix=key_prefix(text),
+            counts_as=before.counts_as or before.key_id,
+            created_at_ms=now_ms,
+            version=1,
+        )
+        await put(office, made, actor)
+        if asked.overlap:
+            ends_at_ms = now_ms + asked.overlap * 1000
+            ends_at_ms = ends_at_ms if before.expires_at_ms is None else min(ends_at_ms, before.expires_at_ms)
+            after = msgspec.structs.replace(before, expires_at_ms=ends_at_ms)
+        else:
+            after = msgspec.structs.replace(before, status=Status.REVOKED)
+        if after != before:
+            await put(office, following(after), actor)
+        return NewKey(made, text)
 
 
 async def update_key(
@@ -199,14 +276,14 @@ async def update_key(
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.key(user_id, key_id)
-        _is_version(before, version)
+        is_version(before, version)
         if before.status is not Status.ACTIVE:
             raise Fault(FaultKind.CONFLICT, "This API key is revoked and cannot be changed.", param="key_id")
         changes = asked.changes()
         if "expires_at_ms" in changes:
-            _is_to_come(office, asked.expires_at_ms)
+            is_to_come(office, asked.expires_at_ms)
         after = msgspec.structs.replace(before, **changes)
-        return before if after == before else await _put(office, _next(after), actor)
+        return before if after == before else await put(office, following(after), actor)
 
 
 async def revoke_key(office: Office, user_id: str, key_id: str, *, actor: Actor, version: int | None = None) -> ApiKey:
@@ -216,31 +293,35 @@ async def revoke_key(office: Office, user_id: str, key_id: str, *, actor: Actor,
         before = office.register.key(user_id, key_id)
         if before.status is Status.REVOKED:
             return before
-        _is_version(before, version)
-        return await _put(office, _next(msgspec.structs.replace(before, status=Status.REVOKED)), actor)
+        is_version(before, version)
+        return await put(office, following(msgspec.structs.replace(before, status=Status.REVOKED)), actor)
 
 
 # ---- the rules they share --------------------------------------------------------------------------------------------
 
-E = TypeVar("E", Organization, User, ApiKey)
+E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey)
 
 
-async def _put(office: Office, entity: E, actor: Actor) -> E:
+async def put(office: Office, entity: E, actor: Actor) -> E:
+    """Makes the change, and says who did it."""
     await office.register.put(entity, actor=actor.name, address=actor.address)
     return entity
 
 
-def _next(entity: E) -> E:
+def following(entity: E) -> E:
+    """The entity as its next version."""
     return msgspec.structs.replace(entity, version=entity.version + 1)
 
 
-def _is_version(entity: Entity, version: int | None) -> None:
+def is_version(entity: Entity, version: int | None) -> None:
+    """Raises Fault CONFLICT where the caller saw another version."""
     if version is not None and version != entity.version:
         message = f"This has changed meanwhile: it is at version {entity.version}. Read it again, then change it."
         raise Fault(FaultKind.CONFLICT, message, param="If-Match")
 
 
-def _with_status(changes: dict[str, object]) -> dict[str, object]:
+def with_status(changes: dict[str, object]) -> dict[str, object]:
+    """`suspended` as the status that it means."""
     if "suspended" in changes:
         changes["status"] = Status.SUSPENDED if changes.pop("suspended") else Status.ACTIVE
     return changes
@@ -258,6 +339,12 @@ def _address_is_free(register: Register, org_id: str, email: str, *, but_for: st
         raise Fault(FaultKind.CONFLICT, "Another user of the organization has this e-mail address.", param="email")
 
 
-def _is_to_come(office: Office, expires_at_ms: int | None) -> None:
+def _team_is_there(register: Register, org_id: str, team_id: str | None) -> None:
+    if team_id is not None and register.team(team_id).org_id != org_id:
+        raise Fault(FaultKind.NOT_FOUND, "There is no such team of this organization.", param="team_id")
+
+
+def is_to_come(office: Office, expires_at_ms: int | None) -> None:
+    """Raises Fault INVALID_REQUEST for a time that is past."""
     if expires_at_ms is not None and expires_at_ms <= office.now_ms:
         raise Fault(FaultKind.INVALID_REQUEST, "expires_at: must lie in the future", param="expires_at")

@@ -9,8 +9,8 @@ import msgspec
 
 from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
-from onevault.admin.register import Entity
-from onevault.core.ports import Clock, Directory, IdSource, Journal, Ledger, Rates, Requests
+from onevault.core.identity import AdminKey
+from onevault.core.ports import Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests
 from onevault.policy.access import NO_DEFAULTS, DefaultLimits
 
 
@@ -29,7 +29,8 @@ class AdminDeps:
     """The admin API's surroundings.
 
     `on_change` applies a changed entity to the identities in memory before the admin's answer is sent.
-    `admin_key_sha256s` are the SHA-256 of the admin keys; none means that nobody gets in.
+    `admin_key_sha256s` are the SHA-256 of the configured admin keys, which are owners; `admin_key` finds those that were made
+    here by their SHA-256, in memory, as of less than a second ago. `time_zone` is the tenant's.
     `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
     `store_failures` are the errors by which the stores' drivers say that they cannot be reached.
     """
@@ -43,10 +44,12 @@ class AdminDeps:
     ids: IdSource
     random_bytes: RandomBytes
     admin_key_sha256s: tuple[bytes, ...]
+    admin_key: Callable[[bytes], AdminKey | None]
     on_change: Callable[[Entity], None]
     status_of: StatusOf
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     defaults: Callable[[], DefaultLimits] = lambda: NO_DEFAULTS
     store_failures: tuple[type[Exception], ...] = ()
     tenant_id: str = "default"
+    time_zone: str = "UTC"
     version: str = ""

@@ -1,21 +1,27 @@
-"""Lets in who has an admin key, before anything else of a request is read; then takes in its body within bounds."""
+"""Lets in who has an admin key, before anything else of a request is read, and says who it is; then takes in the body within bounds."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from onevault.admin.commands import Actor
 from onevault.admin.errors import StatusOf, error_body
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.keys import is_admin_key, is_key_text
-from onevault.core.ports import IdSource
+from onevault.core.identity import AdminKey, Status
+from onevault.core.keys import is_admin_key, is_admin_key_text, is_key_text, key_sha256
+from onevault.core.ports import Clock, IdSource
 
 BODY_BYTES_MAX = 256 * 1024
 BODY_WAIT_S = 10.0
 CALL_S = 30.0
 """How long an admin call may take in all; a store that hangs ends in 503."""
+ACTOR = "onevault.actor"
+"""Where in the ASGI scope the routes find who calls."""
+CONFIGURED = "admin"
+"""How the history names the admin key of the configuration."""
 _PLAIN_SCHEME = "bearer "
 
 
@@ -26,9 +32,20 @@ class ClientGone(Exception):
 class Door:
     """Middleware over the whole application: it looks at no path, so no path can be spelled past it."""
 
-    def __init__(self, app: ASGIApp, *, key_sha256s: tuple[bytes, ...], status_of: StatusOf, ids: IdSource) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        key_sha256s: tuple[bytes, ...],
+        admin_key: Callable[[bytes], AdminKey | None],
+        clock: Clock,
+        status_of: StatusOf,
+        ids: IdSource,
+    ) -> None:
         self._app = app
         self._key_sha256s = key_sha256s
+        self._admin_key = admin_key
+        self._clock = clock
         self._status_of = status_of
         self._ids = ids
 
@@ -51,10 +68,10 @@ class Door:
             await send(message)
 
         try:
-            _authenticated(scope["headers"], self._key_sha256s)
+            actor = self._actor(scope)
             body = await _body(scope["headers"], receive)
             async with asyncio.timeout(CALL_S):
-                await self._app(scope, _replay(body, receive), answer)
+                await self._app({**scope, ACTOR: actor}, _replay(body, receive), answer)
         except Fault as fault:
             await respond(answer, fault, status=self._status_of(fault.kind))
         except TimeoutError:
@@ -64,6 +81,22 @@ class Door:
             await respond(answer, late, status=self._status_of(late.kind))
         except ClientGone:
             return
+
+    def _actor(self, scope: Scope) -> Actor:
+        """Who presents the request's admin key. Raises Fault UNAUTHENTICATED. Nothing but memory is asked."""
+        client = scope.get("client")
+        address = client[0] if client else ""
+        presented = _presented(scope["headers"])
+        if is_admin_key(presented, self._key_sha256s):
+            return Actor(CONFIGURED, address)
+        key = self._admin_key(key_sha256(presented)) if is_admin_key_text(presented) else None
+        if key is None:
+            raise Fault(FaultKind.UNAUTHENTICATED, "This is not an admin key of this gateway.")
+        if key.status is not Status.ACTIVE:
+            raise Fault(FaultKind.UNAUTHENTICATED, f"This admin key is {key.status.value}.")
+        if key.expires_at_ms is not None and key.expires_at_ms <= self._clock.wall_ns() // 1_000_000:
+            raise Fault(FaultKind.UNAUTHENTICATED, "This admin key has expired.")
+        return Actor(key.admin_key_id, address, key.role, key.org_id, key.expires_at_ms)
 
 
 async def respond(send: Send, fault: Fault, *, status: int) -> None:
@@ -78,15 +111,14 @@ async def respond(send: Send, fault: Fault, *, status: int) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _authenticated(headers: Iterable[tuple[bytes, bytes]], key_sha256s: tuple[bytes, ...]) -> None:
+def _presented(headers: Iterable[tuple[bytes, bytes]]) -> str:
     sent = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
     if len(sent) != 1 or sent[0][: len(_PLAIN_SCHEME)].lower() != _PLAIN_SCHEME:
         raise Fault(FaultKind.UNAUTHENTICATED, "An admin key is needed: send it as `Authorization: Bearer …`.")
     presented = sent[0][len(_PLAIN_SCHEME) :].strip()
     if is_key_text(presented):
         raise Fault(FaultKind.UNAUTHENTICATED, "This is an API key for calls; the admin API takes an admin key.")
-    if not is_admin_key(presented, key_sha256s):
-        raise Fault(FaultKind.UNAUTHENTICATED, "This is not an admin key of this gateway.")
+    return presented
 
 
 async def _body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:

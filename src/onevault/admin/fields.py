@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from ipaddress import IPv6Network, ip_network
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,12 +14,16 @@ from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from onevault.admin.errors import NOT_AVAILABLE_YET
+from onevault.core.identity import Role
 from onevault.core.money import USD_MAX
 
 COUNT_MAX = 1_000_000_000_000
 NAME_CHARACTERS_MAX = 200
 EMAIL_CHARACTERS_MAX = 254
 MODELS_MAX = 200
+PROVIDERS_MAX = 100
+NETWORKS_MAX = 100
+OVERLAP_S_MAX = 90 * 24 * 3600
 DECIMALS_MAX = 9
 YEAR_MAX = 9999
 
@@ -116,12 +121,57 @@ def moment(value: object) -> int:
         raise _refused("must be a time with its offset from UTC, as 2030-01-31T12:00:00Z") from None
 
 
-def models(value: object) -> tuple[str, ...]:
+def _names(value: object, most: int, kind: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise _refused("must be a list of model names")
-    if not 1 <= len(value) <= MODELS_MAX:
-        raise _refused(f"must name between 1 and {MODELS_MAX} models (leave it out or null to allow all)")
+        raise _refused(f"must be a list of {kind} names")
+    if not 1 <= len(value) <= most:
+        raise _refused(f"must name between 1 and {most} {kind}s (leave it out or null to allow all)")
     return tuple(dict.fromkeys(_text(entry, NAME_CHARACTERS_MAX) for entry in value))
+
+
+def models(value: object) -> tuple[str, ...]:
+    return _names(value, MODELS_MAX, "model")
+
+
+def providers(value: object) -> tuple[str, ...]:
+    return _names(value, PROVIDERS_MAX, "provider")
+
+
+def networks(value: object) -> tuple[str, ...]:
+    """Networks as they are compared: `192.0.2.7` is `192.0.2.7/32`."""
+    if not isinstance(value, list | tuple):
+        raise _refused("must be a list of networks")
+    return tuple(dict.fromkeys(_network(entry) for entry in _names(value, NETWORKS_MAX, "network")))
+
+
+def _network(text: str) -> str:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise _refused("must be networks as 192.0.2.0/24 or 2001:db8::/32") from None
+    if "%" in text:
+        raise _refused("must be networks without a zone (%)")
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise _refused("must name IPv4 networks as IPv4, as 192.0.2.0/24")
+    if "/" in text and str(network.network_address) != str(ip_network(text.partition("/")[0]).network_address):
+        raise _refused(f"must have no bits beyond the prefix: {network} was meant?")
+    return str(network)
+
+
+def overlap(value: object) -> int:
+    seconds = count(value)
+    if seconds > OVERLAP_S_MAX:
+        raise _refused(f"must be between 0 and {OVERLAP_S_MAX} seconds")
+    return seconds
+
+
+def role(value: object) -> str:
+    if not isinstance(value, str) or value not in _ROLES:
+        raise _refused(f"must be one of: {', '.join(_ROLES)}")
+    return value
+
+
+_ROLES = tuple(each.value for each in Role)
 
 
 def _choice(available: str, planned: tuple[str, ...], why: str) -> Callable[[object], str]:
@@ -179,6 +229,26 @@ Models = Annotated[
     _or_null(models),
     _nullable({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MODELS_MAX}),
 ]
+Providers = Annotated[
+    tuple[str, ...] | None,
+    _or_null(providers),
+    _nullable({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": PROVIDERS_MAX}),
+]
+Networks = Annotated[
+    tuple[str, ...] | None,
+    _or_null(networks),
+    _nullable(
+        {
+            "type": "array",
+            "items": {"type": "string", "examples": ["192.0.2.0/24", "2001:db8::/32"]},
+            "minItems": 1,
+            "maxItems": NETWORKS_MAX,
+        }
+    ),
+]
+Overlap = Annotated[int, PlainValidator(overlap), _schema({"type": "integer", "minimum": 0, "maximum": OVERLAP_S_MAX})]
+RoleName = Annotated[str, PlainValidator(role), _schema({"type": "string", "enum": list(_ROLES)})]
+TeamId = Annotated[str | None, _or_null(name), _nullable(_TEXT)]
 Flag = Annotated[bool, PlainValidator(flag), _schema({"type": "boolean"})]
 FailureMode = Annotated[
     str,

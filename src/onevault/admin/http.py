@@ -15,8 +15,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from onevault.admin.commands import Actor, Office
 from onevault.admin.deps import AdminDeps
+from onevault.admin.door import ACTOR
 from onevault.admin.idempotency import Idempotency
 from onevault.admin.outputs import ErrorOut
+from onevault.admin.roles import PERMISSIONS, check_role
 
 PAGE_ENTRIES_MAX = 200
 _ID = r"^[A-Za-z0-9_\-]{1,100}$"
@@ -37,9 +39,12 @@ class Desk:
 class _StrictRequest(Request):
     async def json(self) -> Any:
         try:
-            return json.loads(
+            read = json.loads(
                 await self.body(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_once_each
             )
+            if not isinstance(read, dict):
+                raise _Refused("the body must be one JSON object, sent with content-type application/json")
+            return read
         except (ValueError, RecursionError) as problem:
             told = str(problem) if isinstance(problem, _Refused) else "the body is not valid JSON in UTF-8"
             raise HTTPException(400, detail=told) from None
@@ -61,12 +66,18 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read without rounding any number and without choosing among repeated fields."""
+    """A route that looks first whether the caller's role may use it, and whose body is read without rounding any number and
+    without choosing among repeated fields. It decides by the route that was matched, not by how the path was spelled."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Raises KeyError, at start, for a route that the table of roles does not have."""
         handle = super().get_route_handler()
+        method = "".join(self.methods or ())  # each route has one
+        permission = PERMISSIONS[method, self.path]
 
         async def strictly(request: Request) -> Response:
+            actor: Actor = request.scope[ACTOR]
+            check_role(permission, actor.role, org_id=actor.org_id)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly
@@ -76,7 +87,8 @@ class StrictRoute(APIRoute):
 
 
 def _actor(request: Request) -> Actor:
-    return Actor("admin", request.client.host if request.client else "")
+    actor: Actor = request.scope[ACTOR]
+    return actor
 
 
 ActorOf = Annotated[Actor, Depends(_actor)]
@@ -119,19 +131,20 @@ class _ListQueryWithDeleted(_ListQuery):
     include_deleted: bool = Field(False, description="Show deleted ones too.")
 
 
-class _UsersQuery(_ListQueryWithDeleted):
+class _OfOrganizationQuery(_ListQueryWithDeleted):
     org_id: str | SkipJsonSchema[None] = Field(None, pattern=_ID, description="Only those of this organization.")
 
 
 ListQuery = Annotated[_ListQuery, Query()]
 ListQueryWithDeleted = Annotated[_ListQueryWithDeleted, Query()]
-UsersQuery = Annotated[_UsersQuery, Query()]
+OfOrganizationQuery = Annotated[_OfOrganizationQuery, Query()]
 
 # ---- what is declared ------------------------------------------------------------------------------------------------
 
 _TOLD = {
     400: "The request is malformed, or a field is; `param` names it.",
     401: "No admin key, or a wrong one.",
+    403: "The role or the scope of the admin key does not allow this.",
     404: "There is no such thing.",
     409: "It is taken, has changed meanwhile, or the Idempotency-Key was used before.",
     413: "The body is too large.",
@@ -144,5 +157,5 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route for its documentation; those that any route can give are always among them."""
     return {
         status: {"model": ErrorOut, "description": _TOLD[status]}
-        for status in sorted({400, 401, 413, 500, 503, *statuses})
+        for status in sorted({400, 401, 403, 413, 500, 503, *statuses})
     }

@@ -36,14 +36,22 @@ class Idempotency:
         self._lock = asyncio.Lock()
 
     async def once(
-        self, key: str | None, fingerprint: str, act: Callable[[], Awaitable[A]], *, keep: Callable[[A], A | Fault]
+        self,
+        key: str | None,
+        fingerprint: str,
+        act: Callable[[], Awaitable[A]],
+        *,
+        keep: Callable[[A], A | Fault],
+        by: str,
     ) -> A:
-        """Acts and keeps `keep(answer)`; a repetition gets that, raised if it is a Fault. `fingerprint` says what is asked.
+        """Acts and keeps `keep(answer)`; a repetition gets that, raised if it is a Fault. `fingerprint` says what is asked,
+        `by` who asks: nobody is answered with what another was.
 
         Raises Fault CONFLICT where the key was used to ask for something else.
         """
         if key is None:
             return await act()
+        key = f"{by} {key}"
         async with self._lock:
             done = self._known(key)
             if done is None:

@@ -20,10 +20,17 @@ from onevault.admin.fields import (
     Moment,
     Money,
     Name,
+    Networks,
+    Overlap,
     PriorityTier,
+    Providers,
+    RoleName,
+    TeamId,
     WebhookUrl,
     Zone,
 )
+
+OVERLAP_DEFAULT_S = 24 * 3600
 
 
 class Input(BaseModel):
@@ -77,12 +84,31 @@ class _Limits(Input):
     concurrent_requests: Count = Field(None, description="Calls in flight.")
 
 
+class UpdateTenant(Input):
+    monthly_budget: Money = Field(None, alias="monthly_budget_usd", description="US dollars a month; null: no limit.")
+    daily_budget: Money = Field(None, alias="daily_budget_usd", description="US dollars a day; null: no limit.")
+    requests_per_minute: Count = Field(None, description="Over all organizations; null: no limit.")
+    concurrent_requests: Count = Field(None, description="Calls in flight over all organizations; null: no limit.")
+
+
+class CreateTeam(_Limits):
+    org_id: Name
+    name: Name = Field(description="Unique in the organization, whatever the case.")
+
+
+class UpdateTeam(_Limits):
+    name: Name = Field("", description="Unique in the organization, whatever the case.")
+    suspended: Flag = Field(False, description="True refuses every call of its users until false is set.")
+
+
 class CreateUser(_Limits):
     org_id: Name
+    team_id: TeamId = Field(None, description="A team of the organization; null: none.")
     email: Email = Field(description="Unique in the organization, whatever the case.")
 
 
 class UpdateUser(_Limits):
+    team_id: TeamId = Field(None, description="Another team of the organization; null: none.")
     email: Email = Field("", description="Unique in the organization, whatever the case.")
     suspended: Flag = Field(False, description="True refuses every call of its keys until false is set.")
 
@@ -91,7 +117,24 @@ class UpdateKey(_Limits):
     name: Label = Field("", description="For people.")
     expires_at_ms: Moment = Field(None, alias="expires_at", description="RFC 3339, in the future; null: never.")
     allowed_models: Models = Field(None, description="The only models it may use; null: all.")
+    allowed_providers: Providers = Field(None, description="The only provider entries it may use; null: all.")
+    allowed_addresses: Networks = Field(
+        None, description="The only networks it may be used from (`192.0.2.0/24`, `2001:db8::/32`); null: everywhere."
+    )
 
 
 class CreateKey(UpdateKey):
     test: Flag = Field(False, description="A `gw_test_` key, which reaches only the simulator.")
+
+
+class RotateKey(Input):
+    overlap: Overlap = Field(
+        OVERLAP_DEFAULT_S, description="For how many seconds the old key goes on working; 0: not at all."
+    )
+
+
+class CreateAdminKey(Input):
+    role: RoleName = Field(description="What it may do; not more than the key that makes it.")
+    name: Name = Field(description="For people.")
+    scope: Name = Field(description="`tenant`, or the id of the one organization that exists for it.")
+    expires_at_ms: Moment = Field(None, alias="expires_at", description="RFC 3339, in the future; null: never.")

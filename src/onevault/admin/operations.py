@@ -10,7 +10,7 @@ from typing import Literal
 from fastapi import APIRouter
 
 from onevault.admin.deps import Health, HealthCheck
-from onevault.admin.http import Desk, StrictRoute, errors
+from onevault.admin.http import ActorOf, Desk, StrictRoute, errors
 from onevault.admin.outputs import Output, time_text
 from onevault.admin.request_out import RequestOut, request_out
 from onevault.core.faults import Fault, FaultKind
@@ -89,12 +89,12 @@ def operation_routes(desk: Desk) -> APIRouter:
         return Health(ok=True)
 
     @routes.get("/health", responses=errors(), summary="How the gateway and what it stands on are")
-    async def read_health() -> HealthOut:
+    async def read_health(actor: ActorOf) -> HealthOut:
         """200 also when something failed: the answer says what."""
         checks = {"directory": directory_answers, **deps.health}
         names = sorted(checks)
         checked = await asyncio.gather(*(_checked(desk, checks[name]) for name in names))
-        organizations, _, _ = register.everything()
+        organizations, _, _ = register.within(actor.org_id).everything()
         modes = Counter(each.failure_mode for each in organizations if each.status is not Status.DELETED)
         return HealthOut(
             status="ok" if all(component.status == "ok" for component in checked) else "degraded",
@@ -106,10 +106,10 @@ def operation_routes(desk: Desk) -> APIRouter:
         )
 
     @routes.get("/metrics", responses=errors(), summary="Basic figures of usage")
-    async def read_metrics() -> MetricsOut:
+    async def read_metrics(actor: ActorOf) -> MetricsOut:
         async with register.lock:
             await register.refresh()
-            organizations, users, keys = register.everything()
+            organizations, users, keys = register.within(actor.org_id).everything()
         return MetricsOut(
             time=time_text(desk.office.now_ms),
             organizations=_count(Counter(each.status for each in organizations)),
@@ -119,9 +119,9 @@ def operation_routes(desk: Desk) -> APIRouter:
         )
 
     @routes.get("/requests/{request_id}", responses=errors(404), summary="Read one past call")
-    async def read_request(request_id: str) -> RequestOut:
+    async def read_request(request_id: str, actor: ActorOf) -> RequestOut:
         found = await deps.requests.find(request_id) if _CALL_ID.fullmatch(request_id) else None
-        if found is None:
+        if found is None or actor.org_id not in (None, found.caller.org_id):
             raise Fault(FaultKind.NOT_FOUND, "There is no such request.", param="request_id")
         return request_out(found)
 

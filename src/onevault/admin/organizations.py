@@ -23,22 +23,22 @@ from onevault.admin.usage import usage_of_organization
 
 def organization_routes(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/admin/organizations", tags=["organizations"], route_class=StrictRoute)
-    office, register = desk.office, desk.office.register
 
     @routes.post("", status_code=201, responses=errors(409), summary="Create an organization")
     async def create_organization(
         asked: CreateOrganization, actor: ActorOf, response: Response, idempotency_key: IdempotencyKey = None
     ) -> OrganizationOut:
         async def act() -> OrganizationOut:
-            return organization_out(await commands.create_organization(office, asked, actor=actor))
+            return organization_out(await commands.create_organization(desk.office.of(actor), asked, actor=actor))
 
         fingerprint = f"organizations {asked.fingerprint()}"
-        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer)
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer, by=actor.name)
         etag(response, made.version)
         return made
 
     @routes.get("", responses=errors(), summary="List organizations")
-    async def list_organizations(query: ListQueryWithDeleted) -> PageOut[OrganizationOut]:
+    async def list_organizations(query: ListQueryWithDeleted, actor: ActorOf) -> PageOut[OrganizationOut]:
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             page = register.organizations(query.after, limit=query.limit, deleted=query.include_deleted)
@@ -49,7 +49,8 @@ def organization_routes(desk: Desk) -> APIRouter:
         )
 
     @routes.get("/{org_id}", responses=errors(404), summary="Read an organization")
-    async def read_organization(org_id: str, response: Response) -> OrganizationOut:
+    async def read_organization(org_id: str, response: Response, actor: ActorOf) -> OrganizationOut:
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             organization = register.organization(org_id)
@@ -62,7 +63,7 @@ def organization_routes(desk: Desk) -> APIRouter:
     ) -> OrganizationOut:
         """An absent field stays as it is; null takes a limit away. Holds for the next call of its keys."""
         version = version_of(if_match)
-        changed = await commands.update_organization(office, org_id, asked, actor=actor, version=version)
+        changed = await commands.update_organization(desk.office.of(actor), org_id, asked, actor=actor, version=version)
         etag(response, changed.version)
         return organization_out(changed)
 
@@ -70,10 +71,13 @@ def organization_routes(desk: Desk) -> APIRouter:
     async def delete_organization(org_id: str, actor: ActorOf, if_match: IfMatch = None) -> OrganizationOut:
         """Its keys stop working at once. Its history and figures stay."""
         version = version_of(if_match)
-        return organization_out(await commands.delete_organization(office, org_id, actor=actor, version=version))
+        return organization_out(
+            await commands.delete_organization(desk.office.of(actor), org_id, actor=actor, version=version)
+        )
 
     @routes.get("/{org_id}/users", responses=errors(404), summary="List an organization's users")
-    async def list_organization_users(org_id: str, query: ListQueryWithDeleted) -> PageOut[UserOut]:
+    async def list_organization_users(org_id: str, query: ListQueryWithDeleted, actor: ActorOf) -> PageOut[UserOut]:
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             register.organization(org_id)
@@ -83,8 +87,9 @@ def organization_routes(desk: Desk) -> APIRouter:
         )
 
     @routes.get("/{org_id}/usage", responses=errors(404), summary="What an organization has used")
-    async def read_organization_usage(org_id: str) -> UsageOut:
+    async def read_organization_usage(org_id: str, actor: ActorOf) -> UsageOut:
         """Also of a deleted organization."""
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             organization = register.organization(org_id, deleted=True)

@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from onevault.core.identity import ApiKey, Limit, Metric, Organization, User, Window
+from onevault.core.identity import AdminKey, ApiKey, Limit, Metric, Organization, Team, Tenant, User, Window
 from onevault.core.money import Nanos, usd_for_json
 from onevault.core.ports import Figures
 
@@ -48,6 +48,33 @@ class OrganizationOut(Output):
     version: int = Field(description="Grows with every change; the ETag, and what If-Match is compared with.")
 
 
+class TenantOut(Output):
+    object: Literal["tenant"] = "tenant"
+    tenant_id: str
+    monthly_budget_usd: float | None
+    daily_budget_usd: float | None
+    requests_per_minute: int | None
+    concurrent_requests: int | None
+    version: int = Field(description="Grows with every change, 0 before the first; the ETag.")
+
+
+class AdminKeyOut(Output):
+    object: Literal["admin_key"] = "admin_key"
+    admin_key_id: str
+    prefix: str = Field(description="The key's first characters, to tell it from others.")
+    name: str
+    role: str
+    scope: str = Field(description="`tenant`, or the id of the one organization that exists for it.")
+    status: Literal["active", "suspended", "revoked", "deleted"]
+    expires_at: str | None
+    created_at: str
+    version: int
+
+
+class NewAdminKeyOut(AdminKeyOut):
+    admin_key: str = Field(description="The key itself. It is shown here and never again.")
+
+
 class _LimitsOut(Output):
     monthly_limit_usd: float | None
     daily_limit_usd: float | None
@@ -60,10 +87,19 @@ class _LimitsOut(Output):
     version: int = Field(description="Grows with every change; the ETag, and what If-Match is compared with.")
 
 
+class TeamOut(_LimitsOut):
+    object: Literal["team"] = "team"
+    team_id: str
+    org_id: str
+    name: str
+    status: Literal["active", "suspended", "deleted"]
+
+
 class UserOut(_LimitsOut):
     object: Literal["user"] = "user"
     user_id: str
     org_id: str
+    team_id: str | None
     email: str
     status: Literal["active", "suspended", "deleted"]
 
@@ -78,6 +114,11 @@ class KeyOut(_LimitsOut):
     test: bool
     expires_at: str | None
     allowed_models: list[str] | None
+    allowed_providers: list[str] | None
+    allowed_addresses: list[str] | None
+    counts_as: str = Field(
+        description="Whose limits and usage it shares: the first of the keys that it replaced, or itself."
+    )
 
 
 class NewKeyOut(KeyOut):
@@ -151,7 +192,40 @@ def organization_out(organization: Organization) -> OrganizationOut:
     )
 
 
-def _limits_of(entity: User | ApiKey) -> dict[str, object]:
+def tenant_out(tenant: Tenant) -> TenantOut:
+    return TenantOut(
+        tenant_id=tenant.tenant_id,
+        monthly_budget_usd=_usd(tenant.monthly_budget),
+        daily_budget_usd=_usd(tenant.daily_budget),
+        requests_per_minute=tenant.requests_per_minute,
+        concurrent_requests=tenant.concurrent_requests,
+        version=tenant.version,
+    )
+
+
+def _admin_key_fields(key: AdminKey) -> dict[str, object]:
+    return {
+        "admin_key_id": key.admin_key_id,
+        "prefix": key.prefix,
+        "name": key.name,
+        "role": key.role.value,
+        "scope": key.org_id or "tenant",
+        "status": key.status.value,
+        "expires_at": None if key.expires_at_ms is None else time_text(key.expires_at_ms),
+        "created_at": time_text(key.created_at_ms),
+        "version": key.version,
+    }
+
+
+def admin_key_out(key: AdminKey) -> AdminKeyOut:
+    return AdminKeyOut.model_validate(_admin_key_fields(key))
+
+
+def new_admin_key_out(key: AdminKey, text: str) -> NewAdminKeyOut:
+    return NewAdminKeyOut.model_validate({**_admin_key_fields(key), "admin_key": text})
+
+
+def _limits_of(entity: Team | User | ApiKey) -> dict[str, object]:
     return {
         "monthly_limit_usd": _usd(entity.monthly_limit),
         "daily_limit_usd": _usd(entity.daily_limit),
@@ -165,9 +239,24 @@ def _limits_of(entity: User | ApiKey) -> dict[str, object]:
     }
 
 
+def team_out(team: Team) -> TeamOut:
+    own = {"team_id": team.team_id, "org_id": team.org_id, "name": team.name, "status": team.status.value}
+    return TeamOut.model_validate({**own, **_limits_of(team)})
+
+
 def user_out(user: User) -> UserOut:
-    own = {"user_id": user.user_id, "org_id": user.org_id, "email": user.email, "status": user.status.value}
+    own = {
+        "user_id": user.user_id,
+        "org_id": user.org_id,
+        "team_id": user.team_id,
+        "email": user.email,
+        "status": user.status.value,
+    }
     return UserOut.model_validate({**own, **_limits_of(user)})
+
+
+def _list(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
 
 
 def _key_fields(key: ApiKey) -> dict[str, object]:
@@ -179,7 +268,10 @@ def _key_fields(key: ApiKey) -> dict[str, object]:
         "status": key.status.value,
         "test": key.test,
         "expires_at": None if key.expires_at_ms is None else time_text(key.expires_at_ms),
-        "allowed_models": None if key.allowed_models is None else list(key.allowed_models),
+        "allowed_models": _list(key.allowed_models),
+        "allowed_providers": _list(key.allowed_providers),
+        "allowed_addresses": _list(key.allowed_addresses),
+        "counts_as": key.counts_as or key.key_id,
         **_limits_of(key),
     }
 

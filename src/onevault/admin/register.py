@@ -1,20 +1,20 @@
-"""Keeps organizations, users and keys at hand as the directory has them now, and carries changes to it one at a time."""
+"""Shows entities as the directory has them now to whoever may see them, and carries changes to it one at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right, insort
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
+from onevault.admin.shelves import Shelves
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ApiKey, Organization, Status, User
-from onevault.core.ports import Change, Directory
+from onevault.core.identity import AdminKey, ApiKey, Organization, Status, Team, Tenant, User
+from onevault.core.ports import Change, Directory, Entity
 
-Entity = Organization | User | ApiKey
-T = TypeVar("T", Organization, User, ApiKey)
+T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey)
 _GONE = Status.DELETED
 
 
@@ -29,139 +29,183 @@ class Register:
     """The directory's newest state with what lists and checks need. Hold `lock` and call `refresh` before anything else.
 
     Reading asks the directory only for its version, so what another process changed is seen at once; the whole is read
-    again only then. `on_change` is told of every change of this process after the directory took it.
+    again only then. `on_change` is told of every change of this process after the directory took it, and before it of what stands
+    above the changed one, which another process may have made a moment ago. With an `org_id`
+    nothing outside this organization is there (`within`).
     """
 
-    def __init__(self, directory: Directory, on_change: Callable[[Entity], None]) -> None:
-        self.lock = asyncio.Lock()
+    def __init__(
+        self,
+        directory: Directory,
+        on_change: Callable[[Entity], None],
+        *,
+        shelves: Shelves | None = None,
+        lock: asyncio.Lock | None = None,
+        org_id: str | None = None,
+    ) -> None:
+        self.lock = lock or asyncio.Lock()
         self._directory = directory
         self._on_change = on_change
-        self._version: int | None = None
-        self._organizations: dict[str, Organization] = {}
-        self._users: dict[str, User] = {}
-        self._keys: dict[str, ApiKey] = {}
-        self._organization_ids: list[str] = []
-        self._user_ids: list[str] = []
-        self._users_of: dict[str, list[str]] = {}
-        self._keys_of: dict[str, list[str]] = {}
-        self._called: dict[str, str] = {}
-        self._addressed: dict[tuple[str, str], str] = {}
+        self._shelves = shelves or Shelves()
+        self._org_id = org_id
+
+    def within(self, org_id: str | None) -> Register:
+        """The same register as one sees it who is confined to an organization; None: who is not."""
+        if org_id == self._org_id:
+            return self
+        return Register(self._directory, self._on_change, shelves=self._shelves, lock=self.lock, org_id=org_id)
 
     async def refresh(self) -> None:
         """Takes over what anybody changed in the directory since it was last asked."""
-        if self._version is None or await self._directory.version() != self._version:
-            snapshot = await self._directory.snapshot()
-            self._take(self._organizations, snapshot.organizations)
-            self._take(self._users, snapshot.users)
-            self._take(self._keys, snapshot.keys)
-            self._version = snapshot.version
+        if self._shelves.version is None or await self._directory.version() != self._shelves.version:
+            self._shelves.take(await self._directory.snapshot())
 
     async def put(self, entity: Entity, *, actor: str, address: str) -> None:
         """Makes a change durable, then visible. Raises Fault CONFLICT where somebody else changed the entity meanwhile."""
         await self._directory.put(Change(actor=actor, address=address, entity=entity))
-        self._add(entity)
-        self._on_change(entity)
+        self._shelves.add(entity)
+        for told in (*self._above(entity), entity):
+            self._on_change(told)
         version = await self._directory.version()
-        if self._version is not None and version == self._version + 1:
-            self._version = version
+        if self._shelves.version is not None and version == self._shelves.version + 1:
+            self._shelves.version = version
 
-    # ---- reading ----------------------------------------------------------------------------------------------------
+    # ---- one -------------------------------------------------------------------------------------------------------
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """As it was last changed; without limits, at version 0, where it never was."""
+        return self._shelves.tenants.get(tenant_id) or Tenant(tenant_id=tenant_id, version=0)
 
     def organization(self, org_id: str, *, deleted: bool = False) -> Organization:
         """Raises Fault NOT_FOUND; a deleted one is found only when asked for."""
-        found = self._organizations.get(org_id)
-        if found is None or (found.status is _GONE and not deleted):
+        found = self._shelves.organizations.get(org_id)
+        if found is None or not self._sees(org_id) or (found.status is _GONE and not deleted):
             raise Fault(FaultKind.NOT_FOUND, "There is no such organization.", param="org_id")
         return found
 
-    def user(self, user_id: str, *, deleted: bool = False) -> User:
+    def team(self, team_id: str, *, deleted: bool = False) -> Team:
         """Raises Fault NOT_FOUND; one that is deleted, or whose organization is, is found only when asked for."""
-        found = self._users.get(user_id)
-        if found is None or (not deleted and (found.status is _GONE or self._is_gone(found.org_id))):
+        found = self._shelves.teams.get(team_id)
+        if found is None or not self._is_there(found, deleted):
+            raise Fault(FaultKind.NOT_FOUND, "There is no such team.", param="team_id")
+        return found
+
+    def user(self, user_id: str, *, deleted: bool = False) -> User:
+        """As `team`."""
+        found = self._shelves.users.get(user_id)
+        if found is None or not self._is_there(found, deleted):
             raise Fault(FaultKind.NOT_FOUND, "There is no such user.", param="user_id")
         return found
 
     def key(self, user_id: str, key_id: str) -> ApiKey:
         """Raises Fault NOT_FOUND. Revoked keys are found."""
         self.user(user_id)
-        found = self._keys.get(key_id)
+        found = self._shelves.keys.get(key_id)
         if found is None or found.user_id != user_id:
             raise Fault(FaultKind.NOT_FOUND, "There is no such API key of this user.", param="key_id")
         return found
 
+    def admin_key(self, admin_key_id: str) -> AdminKey:
+        """Raises Fault NOT_FOUND. Revoked ones are found."""
+        found = self._shelves.admin_keys.get(admin_key_id)
+        if found is None or not self._sees(found.org_id):
+            raise Fault(FaultKind.NOT_FOUND, "There is no such admin key.", param="admin_key_id")
+        return found
+
+    # ---- many ------------------------------------------------------------------------------------------------------
+
     def organizations(self, after: str, *, limit: int, deleted: bool = False) -> Page[Organization]:
-        return _page(self._organizations, self._organization_ids, after, limit, deleted)
+        ids = self._shelves.organization_ids
+        if self._org_id is not None:
+            ids = [each for each in (self._org_id,) if each in self._shelves.organizations]
+        return _page(self._shelves.organizations, ids, after, limit, deleted)
+
+    def teams(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[Team]:
+        ids = self._ids(self._shelves.team_ids, self._shelves.teams_of, org_id)
+        return _page(self._shelves.teams, ids, after, limit, deleted)
 
     def users(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[User]:
-        ids = self._user_ids if org_id is None else self._users_of.get(org_id, [])
-        return _page(self._users, ids, after, limit, deleted)
+        ids = self._ids(self._shelves.user_ids, self._shelves.users_of, org_id)
+        return _page(self._shelves.users, ids, after, limit, deleted)
+
+    def users_of_team(self, team_id: str, after: str, *, limit: int, deleted: bool = False) -> Page[User]:
+        return _page(self._shelves.users, self._shelves.users_in.get(team_id, []), after, limit, deleted)
 
     def keys(self, user_id: str, after: str, *, limit: int) -> Page[ApiKey]:
-        return _page(self._keys, self._keys_of.get(user_id, []), after, limit, True)
+        return _page(self._shelves.keys, self._shelves.keys_of.get(user_id, []), after, limit, True)
+
+    def admin_keys(self, after: str, *, limit: int) -> Page[AdminKey]:
+        ids = self._ids(self._shelves.admin_key_ids, self._shelves.admin_keys_of, None)
+        return _page(self._shelves.admin_keys, ids, after, limit, True)
+
+    def everything(self) -> tuple[Sequence[Organization], Sequence[User], Sequence[ApiKey]]:
+        """All of them as they are, deleted ones included."""
+        users = [each for each in self._shelves.users.values() if self._sees(each.org_id)]
+        organizations = [each for each in self._shelves.organizations.values() if self._sees(each.org_id)]
+        keys = self._shelves.keys.values()
+        if self._org_id is None:
+            return organizations, users, list(keys)
+        own = {user.user_id for user in users}
+        return organizations, users, [key for key in keys if key.user_id in own]
+
+    # ---- names -----------------------------------------------------------------------------------------------------
 
     def organization_called(self, name: str) -> Organization | None:
         """The organization that is not deleted and has this name, whatever the case."""
-        found = self._organizations.get(self._called.get(name.casefold(), ""))
+        found = self._shelves.organizations.get(self._shelves.called.get(name.casefold(), ""))
+        return found if found and found.status is not _GONE and found.name.casefold() == name.casefold() else None
+
+    def team_called(self, org_id: str, name: str) -> Team | None:
+        """The team of the organization that is not deleted and has this name, whatever the case."""
+        found = self._shelves.teams.get(self._shelves.team_called.get((org_id, name.casefold()), ""))
         return found if found and found.status is not _GONE and found.name.casefold() == name.casefold() else None
 
     def user_addressed(self, org_id: str, email: str) -> User | None:
         """The user of the organization that is not deleted and has this e-mail address, whatever the case."""
-        found = self._users.get(self._addressed.get((org_id, email.casefold()), ""))
+        found = self._shelves.users.get(self._shelves.addressed.get((org_id, email.casefold()), ""))
         return found if found and found.status is not _GONE and found.email.casefold() == email.casefold() else None
 
-    def everything(self) -> tuple[Sequence[Organization], Sequence[User], Sequence[ApiKey]]:
-        """All of them as they are, deleted ones included."""
-        return list(self._organizations.values()), list(self._users.values()), list(self._keys.values())
+    def _above(self, entity: Entity) -> Iterator[Entity]:
+        """What a call of this one, or of those below it, depends on."""
+        shelves = self._shelves
+        if isinstance(entity, ApiKey) and entity.user_id in shelves.users:
+            user = shelves.users[entity.user_id]
+            yield from self._above(user)
+            yield user
+        if isinstance(entity, User) and entity.team_id in shelves.teams:
+            yield shelves.teams[entity.team_id]
+        if isinstance(entity, User | Team) and entity.org_id in shelves.organizations:
+            yield shelves.organizations[entity.org_id]
 
-    # ---- keeping ----------------------------------------------------------------------------------------------------
+    # ---- what is there ---------------------------------------------------------------------------------------------
 
-    def _is_gone(self, org_id: str) -> bool:
-        organization = self._organizations.get(org_id)
-        return organization is None or organization.status is _GONE
+    def _sees(self, org_id: str | None) -> bool:
+        return self._org_id is None or self._org_id == org_id
 
-    def _take(self, known: dict[str, T], newest: dict[str, T]) -> None:
-        """Nothing ever leaves the directory, so only what is new or other is taken; in the order of ids, which appends."""
-        for entity_id in sorted(each for each, entity in newest.items() if known.get(each) is not entity):
-            self._add(newest[entity_id])
+    def _is_there(self, entity: Team | User, deleted: bool) -> bool:
+        if not self._sees(entity.org_id):
+            return False
+        organization = self._shelves.organizations.get(entity.org_id)
+        gone = entity.status is _GONE or organization is None or organization.status is _GONE
+        return deleted or not gone
 
-    def _add(self, entity: Entity) -> None:
-        match entity:
-            case Organization():
-                if entity.org_id not in self._organizations:
-                    insort(self._organization_ids, entity.org_id)
-                self._organizations[entity.org_id] = entity
-                if entity.status is not _GONE:
-                    self._called[entity.name.casefold()] = entity.org_id
-            case User():
-                if entity.user_id not in self._users:
-                    insort(self._user_ids, entity.user_id)
-                    insort(self._users_of.setdefault(entity.org_id, []), entity.user_id)
-                self._users[entity.user_id] = entity
-                if entity.status is not _GONE:
-                    self._addressed[entity.org_id, entity.email.casefold()] = entity.user_id
-            case ApiKey():
-                if entity.key_id not in self._keys:
-                    insort(self._keys_of.setdefault(entity.user_id, []), entity.key_id)
-                self._keys[entity.key_id] = entity
+    def _ids(self, all_ids: list[str], ids_of: dict[str, list[str]], org_id: str | None) -> list[str]:
+        """The ids of an organization's, or of all that are seen."""
+        if self._org_id is not None and org_id not in (None, self._org_id):
+            return []
+        one = org_id or self._org_id
+        return all_ids if one is None else ids_of.get(one, [])
 
 
 def _page(entities: dict[str, T], ids: list[str], after: str, limit: int, deleted: bool) -> Page[T]:
     entries: list[T] = []
+    last = ""
     for position in range(bisect_right(ids, after), len(ids)):
         entity = entities[ids[position]]
         if entity.status is _GONE and not deleted:
             continue
         if len(entries) == limit:
-            return Page(tuple(entries), _id(entries[-1]))
+            return Page(tuple(entries), last)
         entries.append(entity)
+        last = ids[position]
     return Page(tuple(entries), None)
-
-
-def _id(entity: Entity) -> str:
-    match entity:
-        case Organization():
-            return entity.org_id
-        case User():
-            return entity.user_id
-        case ApiKey():
-            return entity.key_id

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from onevault.admin.deps import AdminDeps
 from onevault.admin.outputs import UsageOut, usage_out
-from onevault.core.identity import Limit, Organization, ScopeId, User
+from onevault.core.identity import Limit, Organization, ScopeId, Team, Tenant, User
 from onevault.core.records import QuotaReset
-from onevault.policy.access import organization_limits, organization_scope, user_limits, user_scope
+from onevault.policy.access import (
+    organization_limits,
+    organization_scope,
+    team_limits,
+    team_scope,
+    tenant_limits,
+    tenant_scope,
+    user_limits,
+    user_scope,
+)
+
+
+async def usage_of_tenant(deps: AdminDeps, tenant: Tenant) -> UsageOut:
+    """Over all organizations: each call in the day and month of its own organization."""
+    return await _usage(deps, tenant_scope(tenant.tenant_id), tenant_limits(tenant), deps.time_zone)
+
+
+async def usage_of_team(deps: AdminDeps, team: Team, organization: Organization) -> UsageOut:
+    return await _usage(deps, team_scope(team.team_id), team_limits(team), organization.time_zone)
 
 
 async def usage_of_organization(deps: AdminDeps, organization: Organization) -> UsageOut:

@@ -10,8 +10,8 @@ from onevault.admin.http import (
     Desk,
     IdempotencyKey,
     IfMatch,
+    OfOrganizationQuery,
     StrictRoute,
-    UsersQuery,
     errors,
     etag,
     version_of,
@@ -23,22 +23,22 @@ from onevault.admin.usage import reset_quota, usage_of_user
 
 def user_routes(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/admin/users", tags=["users"], route_class=StrictRoute)
-    office, register = desk.office, desk.office.register
 
     @routes.post("", status_code=201, responses=errors(404, 409), summary="Create a user")
     async def create_user(
         asked: CreateUser, actor: ActorOf, response: Response, idempotency_key: IdempotencyKey = None
     ) -> UserOut:
         async def act() -> UserOut:
-            return user_out(await commands.create_user(office, asked, actor=actor))
+            return user_out(await commands.create_user(desk.office.of(actor), asked, actor=actor))
 
         fingerprint = f"users {asked.fingerprint()}"
-        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer)
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer, by=actor.name)
         etag(response, made.version)
         return made
 
     @routes.get("", responses=errors(), summary="List users")
-    async def list_users(query: UsersQuery) -> PageOut[UserOut]:
+    async def list_users(query: OfOrganizationQuery, actor: ActorOf) -> PageOut[UserOut]:
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             page = register.users(query.after, limit=query.limit, org_id=query.org_id, deleted=query.include_deleted)
@@ -47,7 +47,8 @@ def user_routes(desk: Desk) -> APIRouter:
         )
 
     @routes.get("/{user_id}", responses=errors(404), summary="Read a user")
-    async def read_user(user_id: str, response: Response) -> UserOut:
+    async def read_user(user_id: str, response: Response, actor: ActorOf) -> UserOut:
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             user = register.user(user_id)
@@ -59,18 +60,23 @@ def user_routes(desk: Desk) -> APIRouter:
         user_id: str, asked: UpdateUser, actor: ActorOf, response: Response, if_match: IfMatch = None
     ) -> UserOut:
         """An absent field stays as it is; null takes a limit away. Holds for the next call of its keys."""
-        changed = await commands.update_user(office, user_id, asked, actor=actor, version=version_of(if_match))
+        changed = await commands.update_user(
+            desk.office.of(actor), user_id, asked, actor=actor, version=version_of(if_match)
+        )
         etag(response, changed.version)
         return user_out(changed)
 
     @routes.delete("/{user_id}", responses=errors(404, 409), summary="Delete a user")
     async def delete_user(user_id: str, actor: ActorOf, if_match: IfMatch = None) -> UserOut:
         """Its keys stop working at once. Its history and figures stay."""
-        return user_out(await commands.delete_user(office, user_id, actor=actor, version=version_of(if_match)))
+        return user_out(
+            await commands.delete_user(desk.office.of(actor), user_id, actor=actor, version=version_of(if_match))
+        )
 
     @routes.get("/{user_id}/usage", responses=errors(404), summary="What a user has used")
-    async def read_user_usage(user_id: str) -> UsageOut:
+    async def read_user_usage(user_id: str, actor: ActorOf) -> UsageOut:
         """Also of a deleted user."""
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             user = register.user(user_id, deleted=True)
@@ -78,9 +84,10 @@ def user_routes(desk: Desk) -> APIRouter:
         return await usage_of_user(desk.deps, user, organization)
 
     @routes.post("/{user_id}/reset-quota", responses=errors(404, 409), summary="Start a user's day and month again")
-    async def reset_user_quota(user_id: str, idempotency_key: IdempotencyKey = None) -> UsageOut:
+    async def reset_user_quota(user_id: str, actor: ActorOf, idempotency_key: IdempotencyKey = None) -> UsageOut:
         """Money, tokens and requests of the running day and month start again from nothing; the organization's and the
         keys' own figures stay, as does what is held for calls in flight. Answers the figures after it."""
+        register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
             user = register.user(user_id)
@@ -89,6 +96,8 @@ def user_routes(desk: Desk) -> APIRouter:
         async def act() -> UsageOut:
             return await reset_quota(desk.deps, user, organization)
 
-        return await desk.idempotency.once(idempotency_key, f"reset-quota {user_id}", act, keep=lambda answer: answer)
+        return await desk.idempotency.once(
+            idempotency_key, f"reset-quota {user_id}", act, keep=lambda answer: answer, by=actor.name
+        )
 
     return routes

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from onevault.api.answering import respond
-from onevault.api.asgi import JSON, Receive, Scope, Send, credential, query
+from onevault.api.asgi import JSON, Receive, Scope, Send, address, credential, query
 from onevault.api.errors import fault_body, fault_headers, google_fault_body, status_of, where
 from onevault.api.model_views import anthropic_model_view, google_model_view, model_view
 from onevault.api.views import health_view, request_view, usage_view
@@ -78,7 +78,7 @@ class Account:
     async def _show(self, scope: Scope, send: Send, show: Show, *, fault_body: FaultBody = fault_body) -> None:
         call_id = self.ids()
         try:
-            principal = self.authenticate(credential(scope, dict(scope["headers"])))
+            principal = self.authenticate(credential(scope, dict(scope["headers"])), address(scope))
             document = await show(scope, principal)
         except Fault as fault:
             await self._refuse(fault, call_id, send, fault_body)

@@ -37,6 +37,8 @@ def route_headers(answer: Answer) -> Headers:
         (b"x-gateway-attempts", b"%d" % len(receipt.attempts)),
         (b"x-gateway-cache", b"bypass"),
     ]
+    if receipt.output_limit is not None:
+        headers.append((b"x-gateway-output-limit", b"%d" % receipt.output_limit))
     if receipt.dropped:
         headers.append((b"x-gateway-dropped", _listed(receipt.dropped)))
     rate_headers(answer.admission, headers)
@@ -70,8 +72,8 @@ async def money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) ->
     tightest: tuple[Nanos, Nanos, Nanos] | None = None
     seen: dict[str, Figures] = {}
     for limit in principal.limits:
-        if limit.metric is not Metric.MONEY:
-            continue
+        if limit.metric is not Metric.MONEY or limit.scope.startswith("tenant:"):
+            continue  # what all organizations have used together is none of a caller's business
         figures = seen.get(limit.scope)
         if figures is None:
             figures = await ledger.figures(limit.scope, time_zone=principal.time_zone, now_ns=now_ns)

@@ -36,6 +36,7 @@ _HEADERS = {
     "x-gateway-limit-usd": "That limit.",
     "x-gateway-remaining-usd": "What is left of it.",
     "x-gateway-overhead-ms": "The gateway's own share of the time.",
+    "x-gateway-output-limit": "The output limit in tokens, where it was lowered to what the budget left pays for.",
     "x-gateway-dropped": "Tuning hints that the target could not express.",
 }
 

@@ -81,7 +81,13 @@ BUDGET = struct(
     {
         "max_cost_per_request": nullable(
             NUMBER | {"minimum": 0, "description": "US dollars; a call that could cost more is refused."}
-        )
+        ),
+        "on_insufficient": nullable(
+            {
+                "enum": ["reject", "clamp"],
+                "description": "A call that could cost more than is left: refused, or its output limit lowered to what is paid for.",
+            }
+        ),
     },
     additionalProperties=False,
 )

@@ -83,6 +83,7 @@ class RunningGateway:
         self._sender.endpoints = endpoints(settings, simulator_url=url, signing=self._signing)
         self._route.catalog = self._account.catalog = catalog
         self._route.output_tokens_limit = settings.limits.output_tokens_max
+        self._route.on_insufficient = settings.limits.on_insufficient
         self._access.set_defaults(default_limits(settings))
 
 
@@ -113,7 +114,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         stack.callback(following.cancel)
 
         authenticate = Authenticate(access, clock)
-        route = Route(catalog, settings.limits.output_tokens_max)
+        route = Route(catalog, settings.limits.output_tokens_max, settings.limits.on_insufficient)
         exchange = Exchange(
             authenticate,
             Admit(stores.rates),
@@ -274,11 +275,13 @@ def _admin_deps(
         ids=new_id,
         random_bytes=secrets.token_bytes,
         admin_key_sha256s=(hashlib.sha256(admin_key.encode()).digest(),),
+        admin_key=access.admin_key,
         on_change=access.apply,
         status_of=status_of,
         health={"vault": vault, "journal": journal, "calls": calls},
         defaults=lambda: access.defaults,
         tenant_id=settings.tenant.tenant_id,
+        time_zone=settings.tenant.time_zone,
         version=__version__,
         store_failures=(SQLAlchemyError,),
     )

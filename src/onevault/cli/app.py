@@ -8,6 +8,7 @@ import typer
 
 from onevault import __version__
 from onevault.cli import check, entities, serve, simulate
+from onevault.cli.verify import verify
 
 app = typer.Typer(
     name="onevault",
@@ -39,8 +40,10 @@ app.command("simulate")(simulate.simulate)
 app.command("check-config")(check.check_config)
 app.command("doctor")(check.doctor)
 app.add_typer(entities.orgs, name="orgs")
+app.add_typer(entities.teams, name="teams")
 app.add_typer(entities.users, name="users")
 app.add_typer(entities.keys, name="keys")
+app.add_typer(verify, name="verify")
 
 
 def main() -> None:

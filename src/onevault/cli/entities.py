@@ -1,4 +1,4 @@
-"""`onevault orgs|users|keys create|list|revoke`: the admin API's own changes, made straight in the vault.
+"""`onevault orgs|teams|users|keys create|list|revoke`: the admin API's own changes, made straight in the vault.
 
 A gateway that runs on the same data directory follows within a second.
 """
@@ -13,9 +13,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel
 
-from onevault.admin import commands, outputs
+from onevault.admin import commands, outputs, team_commands
 from onevault.admin.commands import Actor, Office
-from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser
+from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser
 from onevault.bootstrap.office import open_office
 from onevault.cli.output import Json, show, told
 from onevault.core.faults import Fault, FaultKind
@@ -27,6 +27,7 @@ _ACTOR = Actor("command line")
 _PAGE = 1_000_000
 
 orgs = typer.Typer(help="Organizations: customers with budgets.", no_args_is_help=True)
+teams = typer.Typer(help="Teams of an organization: a limit over their users.", no_args_is_help=True)
 users = typer.Typer(help="Users of an organization.", no_args_is_help=True)
 keys = typer.Typer(help="API keys of a user.", no_args_is_help=True)
 
@@ -102,10 +103,60 @@ def revoke_org(org_id: str, config: Config = None, json: Json = False) -> None:
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended organization {org_id}.")
 
 
+@teams.command("create")
+def create_team(
+    name: Annotated[str, typer.Argument(help="Unique in the organization.")],
+    org: Annotated[str, typer.Option(help="The organization's id.")],
+    monthly_limit_usd: Usd = None,
+    daily_limit_usd: Usd = None,
+    requests_per_minute: int | None = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Creates a team."""
+    given = _said(
+        monthly_limit_usd=monthly_limit_usd, daily_limit_usd=daily_limit_usd, requests_per_minute=requests_per_minute
+    )
+
+    async def work(office: Office) -> dict[str, Any]:
+        asked = commands.read(CreateTeam, {"org_id": org, "name": name, **given})
+        return _document(outputs.team_out(await team_commands.create_team(office, asked, actor=_ACTOR)))
+
+    made = _in_office(config, work, as_json=json)
+    show(made, as_json=json, text=f"Created team {made['team_id']} ({made['name']}).")
+
+
+@teams.command("list")
+def list_teams(
+    org: Annotated[str | None, typer.Option(help="Only of this organization.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Lists the teams."""
+
+    async def work(office: Office) -> list[dict[str, Any]]:
+        await office.register.refresh()
+        return [_document(outputs.team_out(one)) for one in office.register.teams("", limit=_PAGE, org_id=org).entries]
+
+    rows = _in_office(config, work, as_json=json)
+    show({"data": rows}, as_json=json, text=_table(rows, "team_id", "org_id", "name", "status", "monthly_limit_usd"))
+
+
+@teams.command("revoke")
+def revoke_team(team_id: str, config: Config = None, json: Json = False) -> None:
+    """Ends a team for good; its users' keys stop until they are in another team or in none."""
+
+    async def work(office: Office) -> dict[str, Any]:
+        return _document(outputs.team_out(await team_commands.delete_team(office, team_id, actor=_ACTOR)))
+
+    show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended team {team_id}.")
+
+
 @users.command("create")
 def create_user(
     email: Annotated[str, typer.Argument(help="Unique in the organization.")],
     org: Annotated[str, typer.Option(help="The organization's id.")],
+    team: Annotated[str | None, typer.Option(help="The id of one of its teams.")] = None,
     monthly_limit_usd: Usd = None,
     daily_limit_usd: Usd = None,
     requests_per_minute: int | None = None,
@@ -114,7 +165,10 @@ def create_user(
 ) -> None:
     """Creates a user."""
     given = _said(
-        monthly_limit_usd=monthly_limit_usd, daily_limit_usd=daily_limit_usd, requests_per_minute=requests_per_minute
+        team_id=team,
+        monthly_limit_usd=monthly_limit_usd,
+        daily_limit_usd=daily_limit_usd,
+        requests_per_minute=requests_per_minute,
     )
 
     async def work(office: Office) -> dict[str, Any]:
@@ -157,6 +211,12 @@ def create_key(
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="RFC 3339, for example 2027-01-31T00:00:00Z.")] = None,
     allowed_model: Annotated[list[str] | None, typer.Option(help="May use only this model; repeatable.")] = None,
+    allowed_provider: Annotated[
+        list[str] | None, typer.Option(help="May use only this provider entry; repeatable.")
+    ] = None,
+    allowed_address: Annotated[
+        list[str] | None, typer.Option(help="May be used only from this network (192.0.2.0/24); repeatable.")
+    ] = None,
     monthly_limit_usd: Usd = None,
     daily_limit_usd: Usd = None,
     requests_per_minute: int | None = None,
@@ -169,6 +229,8 @@ def create_key(
         name=name,
         expires_at=expires_at,
         allowed_models=allowed_model or None,
+        allowed_providers=allowed_provider or None,
+        allowed_addresses=allowed_address or None,
         monthly_limit_usd=monthly_limit_usd,
         daily_limit_usd=daily_limit_usd,
         requests_per_minute=requests_per_minute,

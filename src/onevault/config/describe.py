@@ -60,6 +60,13 @@ def _limits(settings: Settings) -> list[str]:
         "a user per month": limits.user_monthly_budget,
         "the first organization per day": limits.organization_daily_budget,
     }
-    return [f"limit, {what}: {value}" for what, value in counts.items() if value is not None] + [
-        f"budget, {what}: ${format_usd(Nanos(value))}" for what, value in amounts.items() if value is not None
-    ]
+    clamped = (
+        ["a chat that the budget does not cover: its output limit is lowered"]
+        if limits.on_insufficient == "clamp"
+        else []
+    )
+    return (
+        clamped
+        + [f"limit, {what}: {value}" for what, value in counts.items() if value is not None]
+        + [f"budget, {what}: ${format_usd(Nanos(value))}" for what, value in amounts.items() if value is not None]
+    )

@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from onevault.config import quantities
 from onevault.config.quantities import Refused
 from onevault.config.secret import Secret
+from onevault.core.codec import OnInsufficient
 from onevault.core.operations import Capability
 
 NOT_AVAILABLE = "not available in this version"
@@ -320,6 +321,9 @@ class LimitsWritten(Section):
     max_requests_per_month: Count | None = None
     max_cost_per_day: Usd | None = None
     max_cost_per_month: Usd | None = None
+    on_insufficient: (
+        Annotated[OnInsufficient, BeforeValidator(partial(_word, words=get_args(OnInsufficient)))] | None
+    ) = None
 
 
 class TenantWritten(Section):

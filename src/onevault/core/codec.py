@@ -6,7 +6,7 @@ All of it is pure. Ingress is what `api/` calls, egress is what `upstream/` call
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -34,11 +34,16 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str | None = None
 
 
+OnInsufficient = Literal["reject", "clamp"]
+"""What becomes of a call whose worst case costs more than is left: it is refused, or its output limit is lowered to what is paid for."""
+
+
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The caller's own money limits (the `budget` extension), in US dollars as written."""
+    """The caller's own money limits (the `budget` extension), in US dollars as written. `on_insufficient` None: as configured."""
 
     max_cost_per_request: float | None = None
     max_cost_per_day: float | None = None
+    on_insufficient: OnInsufficient | None = None
 
 
 class Extensions(msgspec.Struct, frozen=True):

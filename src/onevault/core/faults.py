@@ -58,6 +58,8 @@ class Fault(Exception):
         self.provider_text = provider_text
         self.attempts = 0
         """How many attempts were made at providers before this was told to the caller."""
+        self.money_left: int | None = None
+        """Of a refused hold of money: the nanos that all its limits together afforded at that moment. Never shown to anybody."""
 
     def __repr__(self) -> str:
         return f"Fault({self.kind.value}, {self.message!r}, param={self.param!r})"

@@ -10,7 +10,18 @@ import msgspec
 
 from onevault.core.codec import Incoming
 from onevault.core.events import Event
-from onevault.core.identity import ApiKey, Limit, Organization, Principal, ScopeId, User, Window
+from onevault.core.identity import (
+    AdminKey,
+    ApiKey,
+    Limit,
+    Organization,
+    Principal,
+    ScopeId,
+    Team,
+    Tenant,
+    User,
+    Window,
+)
 from onevault.core.money import Nanos
 from onevault.core.operations import Capability, Dialect, Operation
 from onevault.core.prices import Price
@@ -100,7 +111,10 @@ class Ledger(Protocol):
 
     async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
         """Holds in every scope or in none. Raises Fault BUDGET_EXCEEDED (money) or RATE_LIMITED / QUOTA_EXCEEDED (tokens) that
-        names the scope's kind and window, never its figures for another scope. Idempotent by `call_id`."""
+        names the scope's kind and window, never its figures for another scope. Idempotent by `call_id`.
+
+        A refusal for money tells in `Fault.money_left` what all the limits together afforded at that moment, so that a smaller
+        hold of the same call can be tried; None: that is not known."""
 
     async def settle(self, settled: Settled) -> None:
         """Replaces the hold by the cost, in the windows of the hold. A second settlement of one call changes nothing.
@@ -125,12 +139,19 @@ class Journal(Protocol):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything that authentication needs, in memory: principals by the SHA-256 of their key."""
+    """Everything that authentication needs, by id. A tenant is in it once its limits were changed."""
 
     version: int
     organizations: dict[str, Organization]
     users: dict[str, User]
     keys: dict[str, ApiKey]
+    teams: dict[str, Team] = {}  # msgspec copies mutable defaults
+    tenants: dict[str, Tenant] = {}
+    admin_keys: dict[str, AdminKey] = {}
+
+
+Entity = Tenant | Organization | Team | User | ApiKey | AdminKey
+"""What is kept in the directory with its history."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -138,11 +159,11 @@ class Change(msgspec.Struct, frozen=True):
 
     actor: str
     address: str
-    entity: Organization | User | ApiKey
+    entity: Entity
 
 
 class Directory(Protocol):
-    """Organizations, users and keys, kept with all their history."""
+    """Tenants, organizations, teams, users, keys and admin keys, kept with all their history."""
 
     async def snapshot(self) -> Snapshot:
         """The newest state of all, deleted ones included."""
@@ -226,6 +247,8 @@ class Plan(msgspec.Struct, frozen=True):
     output_tokens_max: int | None = None
     """Set where policy limits the output below what the caller or the model would."""
     excluded: tuple[tuple[str, str], ...] = ()
+    clamp: bool = False
+    """Whether the output may be limited further, to what the money that is left pays for."""
 
 
 class Catalog(Protocol):

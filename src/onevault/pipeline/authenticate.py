@@ -12,8 +12,9 @@ from onevault.core.ports import Clock
 class Identities(Protocol):
     """The keys that are known now; replaced as they change."""
 
-    def authenticate(self, credential: str | None, *, now_ms: int) -> Principal:
-        """Raises Fault UNAUTHENTICATED for a key that is absent, unknown, expired or revoked."""
+    def authenticate(self, credential: str | None, *, now_ms: int, address: str = "") -> Principal:
+        """Raises Fault UNAUTHENTICATED for a key that is absent, unknown, expired or revoked, FORBIDDEN for a good one that may
+        not be used from the peer's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +24,6 @@ class Authenticate:
     identities: Identities
     clock: Clock
 
-    def __call__(self, credential: str | None) -> Principal:
-        return self.identities.authenticate(credential, now_ms=self.clock.wall_ns() // 1_000_000)
+    def __call__(self, credential: str | None, address: str) -> Principal:
+        now_ms = self.clock.wall_ns() // 1_000_000
+        return self.identities.authenticate(credential, now_ms=now_ms, address=address)

@@ -33,10 +33,10 @@ class Exchange:
 
     @asynccontextmanager
     async def open(self, request: CallerRequest) -> AsyncGenerator[Answer]:
-        principal = self.authenticate(request.credential)
+        principal = self.authenticate(request.credential, request.address)
         async with self.admit(principal, request) as admission:
             incoming = await request.read()
             async with self.record(principal, request, incoming) as receipt:
                 plan = self.route(principal, incoming)
-                async with self.reserve(principal, plan, receipt) as tab, self.call(plan, tab, receipt) as events:
-                    yield Answer(incoming, principal, admission, plan, receipt, events)
+                async with self.reserve(principal, plan, receipt) as tab, self.call(tab.plan, tab, receipt) as events:
+                    yield Answer(incoming, principal, admission, tab.plan, receipt, events)

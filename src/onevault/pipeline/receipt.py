@@ -36,6 +36,8 @@ class Receipt:
     content_type: str = ""
     waited_s: float = 0.0
     """How long the call waited for providers and between attempts."""
+    output_limit: int | None = None
+    """What the output of each choice was limited to because the money left pays for no more; None where it was not."""
     held: bool = False
     amount_held: Nanos = ZERO
     tokens_held: int = 0

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
-from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
-from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
 from onevault.core.operations import FREE, Operation
-from onevault.core.ports import Clock, Journal, Ledger, Plan, Target
-from onevault.core.records import Caller, Held
+from onevault.core.ports import Clock, Journal, Ledger, Plan
+from onevault.core.records import Held
+from onevault.pipeline.hold import check_callers_budget, hold_of, lowered
 from onevault.pipeline.receipt import Receipt
 from onevault.pipeline.tab import Tab
 from onevault.pipeline.uncancelled import uncancelled
-from onevault.policy.pricing import missing_price, worst_case
+
+HOLDS_LOWERED_MAX: Final = 4
+"""How often a smaller hold is tried: once for the caller's own budget, once for the ledger's, and again where other calls of the
+same budget were quicker than the ledger's answer."""
+
+_ABOUT_THE_REQUEST = (FaultKind.INVALID_REQUEST, FaultKind.UNSUPPORTED_PARAMETER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,103 +35,44 @@ class Reserve:
 
     @asynccontextmanager
     async def __call__(self, principal: Principal, plan: Plan, receipt: Receipt) -> AsyncGenerator[Tab]:
-        """Raises Fault BUDGET_EXCEEDED, RATE_LIMITED or QUOTA_EXCEEDED (tokens), STORE_UNAVAILABLE; then nothing is held."""
+        """The tab's plan is the one to go by: where the money left pays for less than the worst case and the plan lets it be
+        lowered, its output limit is what that money pays for.
+
+        Raises Fault BUDGET_EXCEEDED, RATE_LIMITED or QUOTA_EXCEEDED (tokens), STORE_UNAVAILABLE; then nothing is held.
+        """
         receipt.plan = plan
-        held = self._hold(principal, plan, receipt)
-        _within_callers_budget(plan, receipt, held.amount)
-        await self.ledger.reserve(held, principal.limits)
+        held, plan = await self._held(principal, plan, receipt)
+        if plan is not receipt.plan:
+            receipt.plan, receipt.output_limit = plan, plan.output_tokens_max
         receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
         operation, size = receipt.incoming.operation, receipt.incoming.size
         ranked = size.searches_at_most if operation is Operation.RERANK else 0
-        tab = Tab(size, free=operation in FREE, searches=ranked)
+        tab = Tab(size, plan, free=operation in FREE, searches=ranked)
         try:
             await self.journal.append(held)
             yield tab
         except BaseException as ending:
             receipt.ending = ending
+            if receipt.output_limit is not None and isinstance(ending, Fault) and ending.kind in _ABOUT_THE_REQUEST:
+                ending.message += f" (The budget left limited the output to {receipt.output_limit} tokens.)"
             raise
         finally:
             receipt.cost, receipt.usage, receipt.usage_source = tab.owed(held.amount)
             await uncancelled(self.ledger.settle(receipt.settle(self.clock.wall_ns())))
 
-    def _hold(self, principal: Principal, plan: Plan, receipt: Receipt) -> Held:
-        request, incoming = receipt.request, receipt.incoming
-        input_tokens = output_tokens = 0
-        amount = ZERO
-        for target in () if incoming.operation in FREE else plan.targets:
-            given = _input_tokens_at_most(incoming, target)
-            output = _output_tokens_max(plan, receipt, target)
-            input_tokens = max(input_tokens, given)
-            output_tokens = max(output_tokens, output * incoming.choices)
-            if target.price is not None:
-                dearest = worst_case(
-                    target.price,
-                    incoming.size,
-                    input_tokens_at_most=given,
-                    output_tokens_max=output,
-                    choices=incoming.choices,
-                    tier=incoming.service_tier,
-                )
-                amount = max(amount, dearest)
-        first = plan.targets[0]
-        return Held(
-            call_id=request.call_id,
-            at_ns=request.started_ns,
-            caller=Caller(principal.tenant_id, principal.org_id, principal.user_id, principal.key_id),
-            scopes=principal.scopes,
-            time_zone=principal.time_zone,
-            amount=amount,
-            tokens=input_tokens + output_tokens,
-            request_type=incoming.operation.value,
-            model_asked=incoming.model or "",
-            provider=first.provider,
-            model=first.model,
-            price_version=first.price.version if first.price else "",
-        )
-
-
-def _input_tokens_at_most(incoming: Incoming, target: Target) -> int:
-    """The bound on the input, which no chat model takes in beyond its context. (Embeddings are many inputs in one call.)"""
-    most = incoming.size.tokens_at_most
-    if target.context_is_known and incoming.operation is Operation.CHAT:
-        return min(most, target.context_tokens_max)
-    return most
-
-
-def _output_tokens_max(plan: Plan, receipt: Receipt, target: Target) -> int:
-    """Only a chat can be told how much to put out, so only of that a lower limit counts."""
-    asked = receipt.incoming.output_tokens_asked
-    if asked is None and receipt.incoming.operation is Operation.CHAT:
-        asked = plan.output_tokens_max
-    return asked if asked is not None else target.output_tokens_max
-
-
-def _within_callers_budget(plan: Plan, receipt: Receipt, amount: Nanos) -> None:
-    """The caller's own `budget` extension: a call that could cost more than it says is refused before anything is held."""
-    budget = receipt.incoming.extensions.budget
-    if budget.max_cost_per_day is not None:
-        raise Fault(
-            FaultKind.UNSUPPORTED_PARAMETER,
-            "budget.max_cost_per_day is not available in this version; set a daily limit on the key or user instead.",
-            param="budget.max_cost_per_day",
-        )
-    if budget.max_cost_per_request is None:
-        return
-    try:
-        most = nanos_from_usd(budget.max_cost_per_request)
-    except ValueError as error:
-        raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="budget.max_cost_per_request") from None
-    for target in plan.targets:
-        if missing := missing_price(target, receipt.incoming):
-            raise Fault(
-                FaultKind.UNPRICED_MODEL,
-                f"This call cannot be priced, so its cost cannot be limited: {missing}.",
-                param="model",
-            )
-    if amount > most:
-        raise Fault(
-            FaultKind.BUDGET_EXCEEDED,
-            f"This call can cost up to ${format_usd(amount)}, more than its max_cost_per_request of ${format_usd(most)}. "
-            "Lower its output limit (max_tokens) or raise the budget.",
-            param="budget.max_cost_per_request",
-        )
+    async def _held(self, principal: Principal, asked: Plan, receipt: Receipt) -> tuple[Held, Plan]:
+        """What is held now, and the plan that it covers. Each hold is one decision of the ledger, so it is exact whoever else
+        asks meanwhile; one that came too late is tried again with what the ledger said was left."""
+        plan, lowerings = asked, 0
+        while True:
+            held = hold_of(principal, plan, receipt)
+            try:
+                check_callers_budget(plan, receipt.incoming, held.amount)
+                await self.ledger.reserve(held, principal.limits)
+            except Fault as refusal:
+                lower = lowered(asked, receipt.incoming, refusal) if lowerings < HOLDS_LOWERED_MAX else None
+                if lower is None:
+                    raise
+                plan, lowerings = lower, lowerings + 1
+            else:
+                return held, plan

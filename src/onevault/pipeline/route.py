@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onevault.core.codec import Incoming
+from onevault.core.codec import Incoming, OnInsufficient
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.ports import Catalog, Plan, Target
@@ -17,10 +17,12 @@ Exclusions = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Route:
-    """Routes by the configured order. `catalog` and the limit are swapped in whole when the configuration changes."""
+    """Routes by the configured order. `catalog`, the limit and what becomes of calls that are not covered are swapped in whole
+    when the configuration changes."""
 
     catalog: Catalog
     output_tokens_limit: int | None = None
+    on_insufficient: OnInsufficient = "reject"
 
     def __call__(self, principal: Principal, incoming: Incoming) -> Plan:
         """Raises Fault MODEL_NOT_FOUND, FORBIDDEN, UNSUPPORTED_PARAMETER, UNPRICED_MODEL, or what else leaves no target."""
@@ -46,7 +48,8 @@ class Route:
             excluded += without_price
         if not routing.fallback:
             targets = targets[:1]
-        return Plan(targets, reason, self._output_limit(incoming), excluded)
+        on_insufficient = incoming.extensions.budget.on_insufficient or self.on_insufficient
+        return Plan(targets, reason, self._output_limit(incoming), excluded, clamp=on_insufficient == "clamp")
 
     def _candidates(self, principal: Principal, incoming: Incoming) -> tuple[tuple[Target, ...], str]:
         preferred = incoming.extensions.routing.preferred_models

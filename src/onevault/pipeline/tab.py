@@ -19,7 +19,7 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.money import ZERO, Nanos
-from onevault.core.ports import Target
+from onevault.core.ports import Plan, Target
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
 from onevault.policy.pricing import cost
 from onevault.policy.tokens import output_tokens_estimated
@@ -27,9 +27,10 @@ from onevault.policy.tokens import output_tokens_estimated
 
 @dataclass(slots=True)
 class Tab:
-    """Opened with the hold. `reached` is set when a provider may have begun to work for the running attempt."""
+    """Opened with the hold, which covers `plan`. `reached` is set when a provider may have begun to work for the running attempt."""
 
     size: InputSize
+    plan: Plan
     free: bool = False
     searches: int = 0
     """How many a complete answer did, where the request tells exactly."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeVar
 
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
+    AdminKey,
     ApiKey,
     Limit,
     Metric,
@@ -15,18 +18,21 @@ from onevault.core.identity import (
     Principal,
     ScopeId,
     Status,
+    Team,
+    Tenant,
     User,
     Window,
 )
 from onevault.core.keys import is_key_text, key_sha256
-from onevault.core.ports import Snapshot
+from onevault.core.ports import Entity, Snapshot
 
-Entity = Organization | User | ApiKey
+Network = IPv4Network | IPv6Network
 
 UNKNOWN = "The API key is not known here. Check for a missing character, or ask your administrator for a key."
 ABSENT = "An API key is needed: send it as `Authorization: Bearer gw_live_…`."
 MISSHAPEN = "This is not an API key of this gateway: those begin with `gw_live_` or `gw_test_`."
 EXPIRED = "This API key has expired."
+ELSEWHERE = "This API key may not be used from this address."
 
 
 class DefaultLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +54,16 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
+def tenant_scope(tenant_id: str) -> ScopeId:
+    return ScopeId(f"tenant:{tenant_id}")
+
+
 def organization_scope(org_id: str) -> ScopeId:
     return ScopeId(f"org:{org_id}")
+
+
+def team_scope(team_id: str) -> ScopeId:
+    return ScopeId(f"team:{team_id}")
 
 
 def user_scope(user_id: str) -> ScopeId:
@@ -60,6 +74,17 @@ def key_scope(key_id: str) -> ScopeId:
     return ScopeId(f"key:{key_id}")
 
 
+def tenant_limits(tenant: Tenant) -> tuple[Limit, ...]:
+    """The limits over all organizations of a tenant."""
+    return _limits(
+        tenant_scope(tenant.tenant_id),
+        (Metric.MONEY, Window.DAY, tenant.daily_budget),
+        (Metric.MONEY, Window.MONTH, tenant.monthly_budget),
+        (Metric.REQUESTS, Window.MINUTE, tenant.requests_per_minute),
+        (Metric.CONCURRENCY, Window.NOW, tenant.concurrent_requests),
+    )
+
+
 def organization_limits(organization: Organization) -> tuple[Limit, ...]:
     """The limits that an organization sets."""
     return _limits(
@@ -68,6 +93,20 @@ def organization_limits(organization: Organization) -> tuple[Limit, ...]:
         (Metric.MONEY, Window.MONTH, organization.monthly_budget),
         (Metric.REQUESTS, Window.MINUTE, organization.requests_per_minute),
         (Metric.CONCURRENCY, Window.NOW, organization.concurrent_requests),
+    )
+
+
+def team_limits(team: Team) -> tuple[Limit, ...]:
+    """The limits over all users of a team."""
+    return _limits(
+        team_scope(team.team_id),
+        (Metric.MONEY, Window.DAY, team.daily_limit),
+        (Metric.MONEY, Window.MONTH, team.monthly_limit),
+        (Metric.REQUESTS, Window.DAY, team.daily_request_limit),
+        (Metric.REQUESTS, Window.MONTH, team.monthly_request_limit),
+        (Metric.REQUESTS, Window.MINUTE, team.requests_per_minute),
+        (Metric.TOKENS, Window.MINUTE, team.tokens_per_minute),
+        (Metric.CONCURRENCY, Window.NOW, team.concurrent_requests),
     )
 
 
@@ -88,7 +127,7 @@ def user_limits(user: User, defaults: DefaultLimits = NO_DEFAULTS) -> tuple[Limi
 def key_limits(key: ApiKey, defaults: DefaultLimits = NO_DEFAULTS) -> tuple[Limit, ...]:
     """The limits that a key has, its own or the default ones."""
     return _limits(
-        key_scope(key.key_id),
+        key_scope(key.counts_as or key.key_id),
         (Metric.MONEY, Window.DAY, key.daily_limit),
         (Metric.MONEY, Window.MONTH, key.monthly_limit),
         (Metric.REQUESTS, Window.DAY, key.daily_request_limit),
@@ -111,29 +150,57 @@ def _limits(scope: ScopeId, *rows: tuple[Metric, Window, int | None]) -> tuple[L
     )
 
 
-def resolve(
-    key: ApiKey, user: User | None, *, organization: Organization | None, defaults: DefaultLimits = NO_DEFAULTS
-) -> Principal | Refusal:
-    """The principal of a key whose user and organization are active like itself; the first reason against it otherwise."""
+class Above(msgspec.Struct, frozen=True):
+    """What stands above a key, as far as it is known. The team is None for a user who is in none."""
+
+    user: User | None = None
+    team: Team | None = None
+    organization: Organization | None = None
+    tenant: Tenant | None = None
+
+
+def resolve(key: ApiKey, above: Above, *, defaults: DefaultLimits = NO_DEFAULTS) -> Principal | Refusal:
+    """The principal of a key whose user, team and organization are active like itself; the first reason against it otherwise."""
+    user, team, organization, tenant = above.user, above.team, above.organization, above.tenant
     if key.status is not Status.ACTIVE:
         return Refusal(f"This API key is {key.status.value}.")
     if user is None or user.status is not Status.ACTIVE:
-        return Refusal(f"The user of this API key is {(user.status if user else Status.DELETED).value}.")
+        return Refusal(f"The user of this API key is {_status(user)}.")
+    if user.team_id is not None and (team is None or team.status is not Status.ACTIVE):
+        return Refusal(f"The team of this API key is {_status(team)}.")
     if organization is None or organization.status is not Status.ACTIVE:
-        status = organization.status if organization else Status.DELETED
-        return Refusal(f"The organization of this API key is {status.value}.")
+        return Refusal(f"The organization of this API key is {_status(organization)}.")
+    own_scope = key_scope(key.counts_as or key.key_id)
+    of_team = () if team is None else (team_scope(team.team_id),)
+    of_organization = (organization_scope(organization.org_id), tenant_scope(organization.tenant_id))
     return Principal(
         tenant_id=organization.tenant_id,
         org_id=organization.org_id,
+        team_id=user.team_id,
         user_id=user.user_id,
         key_id=key.key_id,
         test=key.test,
         time_zone=organization.time_zone,
-        scopes=(key_scope(key.key_id), user_scope(user.user_id), organization_scope(organization.org_id)),
-        limits=key_limits(key, defaults) + user_limits(user, defaults) + organization_limits(organization),
+        scopes=(own_scope, user_scope(user.user_id), *of_team, *of_organization),
+        limits=key_limits(key, defaults)
+        + user_limits(user, defaults)
+        + (() if team is None else team_limits(team))
+        + organization_limits(organization)
+        + (() if tenant is None else tenant_limits(tenant)),
         expires_at_ms=key.expires_at_ms,
         allowed_models=None if key.allowed_models is None else frozenset(key.allowed_models),
+        allowed_providers=None if key.allowed_providers is None else frozenset(key.allowed_providers),
+        allowed_networks=None if key.allowed_addresses is None else tuple(map(_network, key.allowed_addresses)),
     )
+
+
+def _status(entity: User | Team | Organization | None) -> str:
+    return (Status.DELETED if entity is None else entity.status).value
+
+
+@lru_cache(maxsize=4096)
+def _network(text: str) -> Network:
+    return ip_network(text)
 
 
 def principals(snapshot: Snapshot, defaults: DefaultLimits = NO_DEFAULTS) -> dict[bytes, Principal | Refusal]:
@@ -141,8 +208,10 @@ def principals(snapshot: Snapshot, defaults: DefaultLimits = NO_DEFAULTS) -> dic
     resolved: dict[bytes, Principal | Refusal] = {}
     for key in snapshot.keys.values():
         user = snapshot.users.get(key.user_id)
+        team = snapshot.teams.get(user.team_id or "") if user else None
         organization = snapshot.organizations.get(user.org_id) if user else None
-        resolved[key.sha256] = resolve(key, user, organization=organization, defaults=defaults)
+        tenant = snapshot.tenants.get(organization.tenant_id) if organization else None
+        resolved[key.sha256] = resolve(key, Above(user, team, organization, tenant), defaults=defaults)
     return resolved
 
 
@@ -155,7 +224,22 @@ def check(found: Principal | Refusal | None, now_ms: int) -> Principal:
     raise Fault(FaultKind.UNAUTHENTICATED, UNKNOWN if found is None else found.message)
 
 
-E = TypeVar("E", Organization, User, ApiKey)
+def check_address(principal: Principal, address: str) -> None:
+    """Raises Fault FORBIDDEN where the key's addresses do not take in the peer's. An IPv4 address that came in an IPv6 one is
+    itself; what is no address (a socket without one) is in no network."""
+    if principal.allowed_networks is None:
+        return
+    try:
+        peer = ip_address(address.partition("%")[0])
+    except ValueError:
+        raise Fault(FaultKind.FORBIDDEN, ELSEWHERE) from None
+    if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped
+    if not any(peer in network for network in principal.allowed_networks):
+        raise Fault(FaultKind.FORBIDDEN, ELSEWHERE)
+
+
+E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey)
 
 
 def _other(before: dict[str, E], after: dict[str, E]) -> list[E]:
@@ -166,45 +250,54 @@ def _other(before: dict[str, E], after: dict[str, E]) -> list[E]:
 class Access:
     """Who is known, in memory, following changes one at a time.
 
-    A key is resolved when it is first used and again after it, its user or its organization changed: told by the identity
-    of the three (they are immutable), so that a change costs the same whether an organization has one key or 100,000.
+    A key is resolved when it is first used and again after it or anything above it changed: told by the identity of the five
+    (they are immutable), so that a change costs the same whether an organization has one key or 100,000.
     """
 
     def __init__(self, snapshot: Snapshot, defaults: DefaultLimits = NO_DEFAULTS) -> None:
         self._defaults = defaults
+        self._tenants: dict[str, Tenant] = {}
         self._organizations: dict[str, Organization] = {}
+        self._teams: dict[str, Team] = {}
         self._users: dict[str, User] = {}
         self._keys: dict[bytes, ApiKey] = {}
-        self._resolved: dict[bytes, tuple[ApiKey, User | None, Organization | None, Principal | Refusal]] = {}
+        self._admin_keys: dict[bytes, AdminKey] = {}
+        self._resolved: dict[bytes, tuple[ApiKey, Above, Principal | Refusal]] = {}
         self._loaded = Snapshot(version=-1, organizations={}, users={}, keys={})
         self.load(snapshot)
 
     def load(self, snapshot: Snapshot) -> None:
         """Takes over what a newer snapshot knows. A change applied since the snapshot was read stays."""
         last = self._loaded
+        for tenant in _other(last.tenants, snapshot.tenants):
+            self.apply(tenant)
         for organization in _other(last.organizations, snapshot.organizations):
             self.apply(organization)
+        for team in _other(last.teams, snapshot.teams):
+            self.apply(team)
         for user in _other(last.users, snapshot.users):
             self.apply(user)
         for key in _other(last.keys, snapshot.keys):
             self.apply(key)
+        for admin_key in _other(last.admin_keys, snapshot.admin_keys):
+            self.apply(admin_key)
         self._loaded = snapshot
 
     def apply(self, entity: Entity) -> None:
         """Takes over one entity's new state; an older version than the one known is ignored."""
         match entity:
+            case Tenant():
+                _keep(self._tenants, entity.tenant_id, entity)
             case Organization():
-                known: Entity | None = self._organizations.get(entity.org_id)
-                if known is None or known.version < entity.version:
-                    self._organizations[entity.org_id] = entity
+                _keep(self._organizations, entity.org_id, entity)
+            case Team():
+                _keep(self._teams, entity.team_id, entity)
             case User():
-                known = self._users.get(entity.user_id)
-                if known is None or known.version < entity.version:
-                    self._users[entity.user_id] = entity
+                _keep(self._users, entity.user_id, entity)
             case ApiKey():
-                known = self._keys.get(entity.sha256)
-                if known is None or known.version < entity.version:
-                    self._keys[entity.sha256] = entity
+                _keep(self._keys, entity.sha256, entity)
+            case AdminKey():
+                _keep(self._admin_keys, entity.sha256, entity)
 
     @property
     def defaults(self) -> DefaultLimits:
@@ -222,18 +315,49 @@ class Access:
         if key is None:
             return None
         user = self._users.get(key.user_id)
-        organization = self._organizations.get(user.org_id) if user is not None else None
+        team = organization = tenant = None
+        if user is not None:
+            organization = self._organizations.get(user.org_id)
+            if user.team_id is not None:
+                team = self._teams.get(user.team_id)
+            if organization is not None:
+                tenant = self._tenants.get(organization.tenant_id)
         known = self._resolved.get(sha256)
-        if known is not None and known[0] is key and known[1] is user and known[2] is organization:
-            return known[3]
-        resolved = resolve(key, user, organization=organization, defaults=self._defaults)
-        self._resolved[sha256] = (key, user, organization, resolved)
+        if known is not None and known[0] is key:
+            above = known[1]
+            if (
+                above.user is user
+                and above.team is team
+                and above.organization is organization
+                and above.tenant is tenant
+            ):
+                return known[2]
+        above = Above(user, team, organization, tenant)
+        resolved = resolve(key, above, defaults=self._defaults)
+        self._resolved[sha256] = (key, above, resolved)
         return resolved
 
-    def authenticate(self, credential: str | None, *, now_ms: int) -> Principal:
-        """Who presents this credential. Raises Fault UNAUTHENTICATED; what is not spelled like a key is never looked up."""
+    def admin_key(self, sha256: bytes) -> AdminKey | None:
+        """The admin key with this hash, whatever its status; None if there is none."""
+        return self._admin_keys.get(sha256)
+
+    def authenticate(self, credential: str | None, *, now_ms: int, address: str = "") -> Principal:
+        """Who presents this credential from this address. Raises Fault UNAUTHENTICATED, or FORBIDDEN for a good key from a wrong
+        address; what is not spelled like a key is never looked up."""
         if not credential:
             raise Fault(FaultKind.UNAUTHENTICATED, ABSENT)
         if not is_key_text(credential):
             raise Fault(FaultKind.UNAUTHENTICATED, MISSHAPEN)
-        return check(self.find(key_sha256(credential)), now_ms)
+        principal = check(self.find(key_sha256(credential)), now_ms)
+        if principal.allowed_networks is not None:
+            check_address(principal, address)
+        return principal
+
+
+Id = TypeVar("Id", str, bytes)
+
+
+def _keep(known: dict[Id, E], entity_id: Id, entity: E) -> None:
+    before = known.get(entity_id)
+    if before is None or before.version < entity.version:
+        known[entity_id] = entity

@@ -130,6 +130,37 @@ def worst_case(
     return Nanos(_most(price.rates, price.tiers, size, input_tokens_at_most, output_tokens))
 
 
+def output_tokens_affordable(
+    price: Price,
+    size: InputSize,
+    amount: Nanos,
+    *,
+    input_tokens_at_most: int,
+    output_tokens_max: int,
+    choices: int = 1,
+    tier: str | None = None,
+) -> int:
+    """The largest limit on the output of each choice, `output_tokens_max` at most, whose `worst_case` is no more than `amount`;
+    0 where not even one token's is. Exact: it asks `worst_case`, which never falls as the output grows (at most 32 times)."""
+
+    def fits(limit: int) -> bool:
+        bounds = {"input_tokens_at_most": input_tokens_at_most, "output_tokens_max": limit, "choices": choices}
+        return worst_case(price, size, **bounds, tier=tier) <= amount
+
+    if output_tokens_max < 1 or not fits(1):
+        return 0
+    if fits(output_tokens_max):
+        return output_tokens_max
+    affordable, too_much = 1, output_tokens_max
+    while too_much - affordable > 1:
+        middle = (affordable + too_much) // 2
+        if fits(middle):
+            affordable = middle
+        else:
+            too_much = middle
+    return affordable
+
+
 def _most(rates: Rates, tiers: tuple[ContextTier, ...], size: InputSize, input_tokens: int, output_tokens: int) -> int:
     if not tiers:
         return _dearest(rates, size, input_tokens, output_tokens)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from onevault.config.schema import Settings
 from onevault.core.faults import Fault, FaultKind
@@ -22,7 +22,12 @@ NAME_CHARACTERS_MAX: Final = 200
 SUGGESTIONS_MAX: Final = 3
 REMEMBERED_MAX: Final = 16_384
 
-Allowed = frozenset[str] | None
+
+class Allowed(NamedTuple):
+    """What a key may use; None: everything. Providers are names of entries."""
+
+    models: frozenset[str] | None
+    providers: frozenset[str] | None
 
 
 class ConfiguredCatalog:
@@ -44,14 +49,15 @@ class ConfiguredCatalog:
         self._models: Callable[[bool, Allowed], tuple[ModelFacts, ...]] = lru_cache(256)(self._facts)
 
     def candidates(self, model: str | None, operation: Operation, principal: Principal) -> tuple[Target, ...]:
-        """Raises Fault MODEL_NOT_FOUND (with the nearest names), FORBIDDEN where the key's `allowed_models` or its being a test
-        key rules every candidate out, UNSUPPORTED_PARAMETER where the model is there and cannot do this."""
-        return self._resolved(model, operation, principal.test, principal.allowed_models)
+        """Raises Fault MODEL_NOT_FOUND (with the nearest names), FORBIDDEN where the key's `allowed_models`, its
+        `allowed_providers` or its being a test key rules every candidate out, UNSUPPORTED_PARAMETER where the model is there and
+        cannot do this."""
+        return self._resolved(model, operation, principal.test, _allowed(principal))
 
     def models(self, principal: Principal) -> tuple[ModelFacts, ...]:
         """What is listed and the principal may use: bare names and aliases once, as the first entry in order has them, and
         `provider/model` for every further entry that has the same model."""
-        return self._models(principal.test, principal.allowed_models)
+        return self._models(principal.test, _allowed(principal))
 
     def _resolve(self, name: str | None, operation: Operation, test: bool, allowed: Allowed) -> tuple[Target, ...]:
         if not name or name == AUTO:
@@ -69,7 +75,10 @@ class ConfiguredCatalog:
             raise self._not_found(name, test, allowed)
         permitted = [offer for offer in reachable if _permits(allowed, name, offer)]
         if not permitted:
-            raise Fault(FaultKind.FORBIDDEN, f"This key may not use the model {_quoted(name)}.", param="model")
+            elsewhere = " at any provider that it may use" if _permits_elsewhere(allowed, name, reachable) else ""
+            raise Fault(
+                FaultKind.FORBIDDEN, f"This key may not use the model {_quoted(name)}{elsewhere}.", param="model"
+            )
         able = tuple(offer.target for offer in permitted if offer.takes(operation))
         if not able:
             usable = [facts.id for facts in self._models(test, allowed) if operation in facts.operations]
@@ -212,19 +221,33 @@ _SAID: Final = {
 }
 
 
+def _allowed(principal: Principal) -> Allowed:
+    return Allowed(principal.allowed_models, principal.allowed_providers)
+
+
+def _permits_elsewhere(allowed: Allowed, name: str, offers: Iterable[Offer]) -> bool:
+    """Whether it is the provider alone that a key may not use."""
+    anywhere = Allowed(allowed.models, None)
+    return any(_permits(anywhere, name, offer) for offer in offers)
+
+
 def _reachable(offer: Offer, *, test: bool, explicit: bool) -> bool:
     """Test keys reach what is for tests and nothing else; live keys everything, but what is for tests not by accident."""
     return offer.for_tests if test else (explicit or offer.live_by_name)
 
 
 def _permits(allowed: Allowed, name: str, offer: Offer) -> bool:
-    """Whether a key's list names the model as the caller does, by its own name, or as `provider/model`; `prefix*` matches too."""
-    if allowed is None:
+    """Whether a key's lists have the provider, and name the model as the caller does, by its own name, or as `provider/model`;
+    `prefix*` matches too."""
+    models, providers = allowed
+    if providers is not None and offer.target.provider not in providers:
+        return False
+    if models is None:
         return True
     names = (name, offer.target.model, f"{offer.target.provider}/{offer.target.model}")
-    if any(known in allowed for known in names):
+    if any(known in models for known in names):
         return True
-    prefixes = tuple(pattern[:-1] for pattern in allowed if pattern.endswith("*"))
+    prefixes = tuple(pattern[:-1] for pattern in models if pattern.endswith("*"))
     return any(known.startswith(prefixes) for known in names)
 
 

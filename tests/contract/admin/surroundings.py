@@ -124,6 +124,7 @@ class Surroundings:
             ids=self.new_id,
             random_bytes=os.urandom,
             admin_key_sha256s=(hashlib.sha256(ADMIN_KEY.encode()).digest(),),
+            admin_key=self.access.admin_key,
             on_change=self.access.apply,
             status_of=status_of,
             health=self.health,

@@ -49,6 +49,7 @@ ORGANIZATIONS: list[tuple[object, str | None, str]] = [
     ({**GOOD, "status": "active"}, "status", "there is no such field"),
     ([GOOD], None, "must be one JSON object"),
     (None, None, "must be one JSON object"),
+    (b"1.5", None, "must be one JSON object"),
     (b"", None, "must be one JSON object"),
     (b"{", None, "not valid JSON"),
     (b"\xff\xfe", None, "not valid JSON"),

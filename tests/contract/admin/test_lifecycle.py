@@ -13,7 +13,7 @@ from onevault.core.identity import Limit, Metric, Window
 from onevault.core.keys import is_key_text
 from onevault.core.money import nanos_from_usd
 from onevault.core.ports import Change
-from onevault.policy.access import key_scope, organization_scope, user_scope
+from onevault.policy.access import key_scope, organization_scope, tenant_scope, user_scope
 
 NOON_MS = NOON_NS // 1_000_000
 
@@ -68,7 +68,8 @@ async def test_a_key_is_shown_once_and_calls_at_once_with_the_limits_of_all_thre
     assert text.startswith(made["prefix"])
     principal = admin.around.access.authenticate(text, now_ms=NOON_MS)
     key_id = made["key_id"]
-    assert principal.scopes == (key_scope(key_id), user_scope(user_id), organization_scope(org_id))
+    own = key_scope(key_id), user_scope(user_id), organization_scope(org_id), tenant_scope("default")
+    assert principal.scopes == own
     assert set(principal.limits) == {
         Limit(key_scope(key_id), Metric.REQUESTS, Window.DAY, 3),
         Limit(user_scope(user_id), Metric.MONEY, Window.MONTH, nanos_from_usd(5)),

@@ -172,7 +172,7 @@ async def _segments_of(directory: Path, *parts: list[Record]) -> list[str]:
     return [segment.name for segment in segments(directory)]
 
 
-A, B = held("a"), held("b")
+A, B, C, D = held("a"), held("b"), held("c"), held("d")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +184,9 @@ A, B = held("a"), held("b")
         ([[A], [B, settled(B, 1)], []], 2, [1]),  # a hold that nothing has settled keeps its segment
         ([[A], [settled(A, 1)], []], 2, [0, 1]),  # it was settled in the next one
         ([[A], [B], [settled(A, 1)]], 2, [0]),
+        ([[A, B], [settled(A, 1)], []], 2, []),  # a hold that stays would be settled again without what settles it
+        ([[A, B], [C], [settled(A, 1), settled(C, 1)], [D, settled(D, 1)], []], 4, [1, 3]),
+        ([[A, B], [settled(A, 1), C], [settled(C, 1)], [settled(B, 1)], []], 4, [0, 1, 2, 3]),
         ([[A, settled(A, 1)]], 1, []),  # the newest always stays
         ([[], [], []], 0, []),
         ([[reset(KEY)], []], 1, [0]),

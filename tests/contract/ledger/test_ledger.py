@@ -114,6 +114,32 @@ async def test_a_refused_hold_leaves_no_trace_in_any_scope(
     await ledger.reserve(held("b", 100, tokens=50), roomy)  # user's minute has room for one of them only
 
 
+async def test_a_refusal_for_money_tells_what_all_limits_together_afford_so_that_less_can_be_held(
+    ledger: Ledger,
+) -> None:
+    limits = [
+        money(KEY, Window.MONTH, 100),
+        tokens(USER, Window.MONTH, 1000),
+        money(USER, Window.DAY, 70),
+        money(ORG, Window.TOTAL, 90),
+        money(KEY, Window.NOW, 50),
+    ]
+    await ledger.reserve(held("a", 30), limits)
+    refused = await fault_of(ledger.reserve(held("b", 71, tokens=5), limits))
+    assert refused is not None
+    assert refused.money_left == 40  # of the user's day, though the key's month was asked first
+    refused = await fault_of(ledger.reserve(held("b", 41, tokens=5), limits))
+    assert refused is not None
+    assert refused.money_left == 40
+    await ledger.reserve(held("b", 40, tokens=5), limits)
+    nothing = await fault_of(ledger.reserve(held("c", 1), limits))
+    assert nothing is not None
+    assert nothing.money_left == 0
+    of_tokens = await fault_of(ledger.reserve(held("d", 0, tokens=1000), limits))
+    assert of_tokens is not None
+    assert of_tokens.money_left is None
+
+
 async def test_a_message_names_no_figures(ledger: Ledger) -> None:
     limits = [money(ORG, Window.MONTH, 777)]
     await ledger.reserve(held("a", 555), limits)

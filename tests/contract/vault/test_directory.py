@@ -15,7 +15,7 @@ from tests.contract.vault.calls import NOON_NS
 from tests.contract.vault.conftest import Ask, MovedClock
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ApiKey, Organization, Status, User
+from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
 from onevault.core.ports import Change, Snapshot
 from onevault.stores.sql.directory import CHANGES_MAX, VaultDirectory
 from onevault.stores.sql.engine import Vault, open_vault
@@ -44,6 +44,20 @@ KEY = ApiKey(
 )
 
 
+TEAM = Team(team_id="team_1", org_id="org_1", name="Research", monthly_limit=5, tokens_per_minute=6)
+TENANT = Tenant(tenant_id="default", monthly_budget=1, daily_budget=2, requests_per_minute=3, concurrent_requests=4)
+ADMIN_KEY = AdminKey(
+    admin_key_id="adk_1",
+    tenant_id="default",
+    sha256=sha256(b"gw_admin_1").digest(),
+    prefix="gw_admin_abc",
+    name="dashboard",
+    role=Role.AUDITOR,
+    org_id="org_1",
+    expires_at_ms=7,
+)
+
+
 @pytest.fixture
 def directory(vault: Vault, clock: MovedClock) -> VaultDirectory:
     return VaultDirectory(vault, clock)
@@ -66,6 +80,29 @@ async def test_what_is_put_comes_back_whole(directory: VaultDirectory, vault: Va
     assert await directory.snapshot() == whole
     assert await VaultDirectory(vault, clock).snapshot() == whole
     assert await directory.version() == 3
+
+
+async def test_teams_tenants_and_admin_keys_come_back_whole_also_where_only_they_changed(
+    directory: VaultDirectory, vault: Vault, clock: MovedClock
+) -> None:
+    bob = User(user_id="user_2", org_id="org_1", email="bob@x.org", team_id="team_1")
+    narrow = changed(KEY, allowed_providers=("openai",), allowed_addresses=("192.0.2.0/24",), counts_as="key_0")
+    await put(directory, TENANT, ADMIN_KEY, ORG, TEAM, ANN, bob, KEY)
+    await directory.snapshot()
+    newer = [changed(TENANT, daily_budget=None), changed(TEAM, name="Sales"), changed(bob, team_id=None), narrow]
+    await put(directory, *newer, changed(ADMIN_KEY, status=Status.REVOKED))
+    tenant, team, bob, narrow = newer
+    whole = Snapshot(
+        12,
+        {"org_1": ORG},
+        {"user_1": ANN, "user_2": bob},
+        {"key_1": narrow},
+        {"team_1": team},
+        {"default": tenant},
+        {"adk_1": changed(ADMIN_KEY, status=Status.REVOKED)},
+    )
+    assert await directory.snapshot() == whole
+    assert await VaultDirectory(vault, clock).snapshot() == whole
 
 
 async def test_the_newest_state_counts_and_the_older_ones_stay(
@@ -106,6 +143,12 @@ async def test_a_clock_that_stands_or_goes_back_does_not_bring_back_an_older_sta
         (User(user_id="user_9", org_id="org_1", email="ann@X.org"), FaultKind.CONFLICT, "email"),
         (User(user_id="user_9", org_id="nowhere", email="x@x.org"), FaultKind.NOT_FOUND, "org_id"),
         (Organization(org_id="org_9", tenant_id="default", name="GRÖSSE & CO"), FaultKind.CONFLICT, "name"),
+        (User(user_id="user_9", org_id="org_2", email="x@x.org", team_id="team_1"), FaultKind.NOT_FOUND, "team_id"),
+        (changed(ANN, team_id="team_none"), FaultKind.NOT_FOUND, "team_id"),
+        (Team(team_id="team_9", org_id="org_1", name="RESEARCH"), FaultKind.CONFLICT, "name"),
+        (Team(team_id="team_9", org_id="nowhere", name="x"), FaultKind.NOT_FOUND, "org_id"),
+        (changed(TEAM, org_id="org_2"), FaultKind.CONFLICT, "org_id"),
+        (changed(ADMIN_KEY, version=1, admin_key_id="adk_9"), FaultKind.CONFLICT, "sha256"),
         (ApiKey(key_id="key_9", user_id="user_1", sha256=KEY.sha256, prefix="p"), FaultKind.CONFLICT, "sha256"),
         (ApiKey(key_id="key_9", user_id="nobody", sha256=b"n" * 32, prefix="p"), FaultKind.NOT_FOUND, "user_id"),
     ],
@@ -113,13 +156,13 @@ async def test_a_clock_that_stands_or_goes_back_does_not_bring_back_an_older_sta
 async def test_a_change_that_cannot_be_is_refused_with_the_field_and_leaves_no_trace(
     directory: VaultDirectory, ask: Ask, entity: Entity, kind: FaultKind, param: str
 ) -> None:
-    await put(directory, ORG, changed(ORG, version=1, org_id="org_2", name="Other"), ANN, KEY)
+    await put(directory, ORG, changed(ORG, version=1, org_id="org_2", name="Other"), TEAM, ANN, KEY, ADMIN_KEY)
     before = await directory.snapshot()
     with pytest.raises(Fault) as refusal:
         await put(directory, entity)
     assert (refusal.value.kind, refusal.value.param) == (kind, param)
     assert await directory.snapshot() == before
-    assert await ask("SELECT COUNT(*) FROM gateway.change_s") == [(4,)]
+    assert await ask("SELECT COUNT(*) FROM gateway.change_s") == [(6,)]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 from tests.contract.vault.calls import settled_call, write_segment
+from tests.contract.vault.conftest import MovedClock
 
+from onevault.core.identity import ApiKey, Organization, Team, Tenant, User
+from onevault.core.ports import Change
 from onevault.core.records import Record
 from onevault.core.usage import Usage
+from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.requests import VaultRequests
-from onevault.stores.sql.schema import SCHEMA_VERSION, calls
+from onevault.stores.sql.schema import SCHEMA_VERSION, calls, who
+from onevault.stores.sql.schema.views import VIEWS
 
 ADDED = [column.name for column in calls.usage_added()]
 MORE = Usage(
@@ -24,20 +29,26 @@ MORE = Usage(
 )  # fmt: skip
 
 
-def made_older(directory: Path) -> None:
-    """Takes the files back to version 1, in which usage told only of tokens."""
+def made_older(directory: Path, version: int = 1) -> None:
+    """Takes the files back to version 2, in which there were no teams and no admin keys, or to 1, in which usage told only of tokens."""
     for file in sorted(directory.glob("*.sqlite*")) or sorted(directory.glob("*.db")):
         if file.suffix.endswith(("-wal", "-shm")):
             continue
         with sqlite3.connect(file) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "api_request_detail_s" in tables:
-                connection.execute("DROP VIEW v_api_request_current")
-                for name in ADDED:
+                for name in VIEWS:
+                    connection.execute(f"DROP VIEW {name}")
+                for table in who.TENANCY_TABLES:
+                    connection.execute(f"DROP TABLE {table.name}")
+                for table, columns in who.tenancy_added().items():
+                    for column in columns:
+                        connection.execute(f"ALTER TABLE {table.name} DROP COLUMN {column.name}")
+                for name in ADDED if version == 1 else ():
                     connection.execute(f"ALTER TABLE api_request_detail_s DROP COLUMN {name}")
-            connection.execute("PRAGMA user_version = 1")
+            connection.execute(f"PRAGMA user_version = {version}")
             if "schema_version" in tables:
-                connection.execute("UPDATE schema_version SET version = 1")
+                connection.execute("UPDATE schema_version SET version = ?", (version,))
         connection.close()
 
 
@@ -85,6 +96,37 @@ async def test_rows_stay_insert_only_after_the_upgrade(tmp_path: Path) -> None:
             lambda connection: connection.exec_driver_sql("UPDATE gateway.api_request_detail_s SET images = 9")
         )
     await vault.close()
+
+
+ORG = Organization(org_id="org_1", tenant_id="default", name="One")
+ANN = User(user_id="user_1", org_id="org_1", email="ann@x.org")
+KEY = ApiKey(key_id="key_1", user_id="user_1", sha256=b"k" * 32, prefix="gw_live_abcd", allowed_models=("m",))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_who_was_known_in_an_older_vault_is_known_in_this_one_and_can_be_in_a_team(
+    tmp_path: Path, version: int
+) -> None:
+    vault = Vault(tmp_path)
+    vault.bring_up()
+    for entity in (ORG, ANN, KEY):
+        await VaultDirectory(vault, MovedClock()).put(Change("admin", "", entity))
+    await vault.close()
+    made_older(tmp_path, version)
+    vault = Vault(tmp_path)
+    vault.bring_up()
+    directory = VaultDirectory(vault, MovedClock())
+    known = await directory.snapshot()
+    assert (known.users["user_1"], known.keys["key_1"]) == (ANN, KEY)
+    team = Team(team_id="team_1", org_id="org_1", name="Research")
+    moved = msgspec.structs.replace(ANN, team_id="team_1", version=2)
+    for change in (team, moved, Tenant(tenant_id="default", monthly_budget=1)):
+        await directory.put(Change("admin", "", change))
+    known = await directory.snapshot()
+    with pytest.raises(Exception, match="insert-only"):
+        await vault.write(lambda connection: connection.exec_driver_sql("DELETE FROM gateway.team_s"))
+    await vault.close()
+    assert (known.teams, known.users) == ({"team_1": team}, {"user_1": moved})
 
 
 def test_a_journal_of_an_older_version_is_read_with_nothing_where_nothing_was_counted() -> None:

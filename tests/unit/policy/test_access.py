@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ApiKey, Limit, Metric, Organization, Principal, Status, User, Window
+from onevault.core.identity import ApiKey, Limit, Metric, Organization, Principal, Status, Team, Tenant, User, Window
 from onevault.core.keys import key_sha256
 from onevault.core.ports import Snapshot
 from onevault.policy.access import (
@@ -22,6 +22,8 @@ from onevault.policy.access import (
     key_scope,
     organization_scope,
     principals,
+    team_scope,
+    tenant_scope,
     user_scope,
 )
 
@@ -32,13 +34,19 @@ KEY = ApiKey(key_id="k", user_id="u", sha256=key_sha256(TEXT), prefix="gw_live_a
 NOW_MS = 1_000
 
 
-def snapshot(*entities: Organization | User | ApiKey, version: int = 1) -> Snapshot:
+def snapshot(*entities: Tenant | Organization | Team | User | ApiKey, version: int = 1) -> Snapshot:
     return Snapshot(
         version,
         {each.org_id: each for each in entities if isinstance(each, Organization)},
         {each.user_id: each for each in entities if isinstance(each, User)},
         {each.key_id: each for each in entities if isinstance(each, ApiKey)},
+        {each.team_id: each for each in entities if isinstance(each, Team)},
+        {each.tenant_id: each for each in entities if isinstance(each, Tenant)},
     )
+
+
+TEAM = Team(team_id="g", org_id="o", name="Research")
+TENANT = Tenant(tenant_id="t")
 
 
 def changed(entity: Any, **fields: Any) -> Any:
@@ -55,7 +63,7 @@ def test_a_principal_is_all_three_with_every_scope() -> None:
             key_id="k",
             test=True,
             time_zone="Europe/Berlin",
-            scopes=(key_scope("k"), user_scope("u"), organization_scope("o")),
+            scopes=(key_scope("k"), user_scope("u"), organization_scope("o"), tenant_scope("t")),
             limits=(),
             expires_at_ms=9,
             allowed_models=frozenset({"m", "n"}),
@@ -65,13 +73,19 @@ def test_a_principal_is_all_three_with_every_scope() -> None:
 
 MONEY, REQUESTS, TOKENS = Metric.MONEY, Metric.REQUESTS, Metric.TOKENS
 LIMITS: list[tuple[type, str, Metric, Window]] = [
-    (Organization, "monthly_budget", MONEY, Window.MONTH),
-    (Organization, "daily_budget", MONEY, Window.DAY),
-    (Organization, "requests_per_minute", REQUESTS, Window.MINUTE),
-    (Organization, "concurrent_requests", Metric.CONCURRENCY, Window.NOW),
     *(
         (kind, field, metric, window)
-        for kind in (User, ApiKey)
+        for kind in (Tenant, Organization)
+        for field, metric, window in (
+            ("monthly_budget", MONEY, Window.MONTH),
+            ("daily_budget", MONEY, Window.DAY),
+            ("requests_per_minute", REQUESTS, Window.MINUTE),
+            ("concurrent_requests", Metric.CONCURRENCY, Window.NOW),
+        )
+    ),
+    *(
+        (kind, field, metric, window)
+        for kind in (Team, User, ApiKey)
         for field, metric, window in (
             ("monthly_limit", MONEY, Window.MONTH),
             ("daily_limit", MONEY, Window.DAY),
@@ -83,7 +97,13 @@ LIMITS: list[tuple[type, str, Metric, Window]] = [
         )
     ),
 ]
-SCOPES = {Organization: organization_scope("o"), User: user_scope("u"), ApiKey: key_scope("k")}
+SCOPES = {
+    Tenant: tenant_scope("t"),
+    Organization: organization_scope("o"),
+    Team: team_scope("g"),
+    User: user_scope("u"),
+    ApiKey: key_scope("k"),
+}
 
 
 @pytest.mark.parametrize(("kind", "field", "metric", "window"), LIMITS)
@@ -91,7 +111,8 @@ SCOPES = {Organization: organization_scope("o"), User: user_scope("u"), ApiKey: 
 def test_each_limit_of_each_stands_above_the_call(
     kind: type, field: str, metric: Metric, window: Window, maximum: int
 ) -> None:
-    entities = [changed(each, **{field: maximum}) if type(each) is kind else each for each in (ORG, USER, KEY)]
+    everybody = (TENANT, ORG, TEAM, changed(USER, team_id="g"), KEY)
+    entities = [changed(each, **{field: maximum}) if type(each) is kind else each for each in everybody]
     (found,) = principals(snapshot(*entities)).values()
     assert isinstance(found, Principal)
     assert found.limits == (Limit(SCOPES[kind], metric, window, maximum),)
@@ -253,3 +274,57 @@ def test_a_change_of_one_organization_reaches_each_of_its_10_000_keys() -> None:
             found = access.find(key.sha256)
             assert isinstance(found, Principal)
             assert found.limits[-1].maximum == budget
+
+
+PEERS = [
+    (("192.0.2.0/24",), "192.0.2.255", True),
+    (("192.0.2.0/24",), "192.0.3.0", False),
+    (("192.0.2.7/32", "198.51.100.0/24"), "198.51.100.1", True),
+    (("192.0.2.0/24",), "::ffff:192.0.2.7", True),
+    (("0.0.0.0/0",), "2001:db8::1", False),
+    (("::/0",), "192.0.2.7", False),
+    (("2001:db8::/32",), "2001:db8:ffff::1", True),
+    (("2001:db8::/32",), "2001:db9::1", False),
+    (("fe80::/10",), "fe80::1%eth0", True),
+    (("0.0.0.0/0", "::/0"), "", False),
+    (("0.0.0.0/0", "::/0"), "a socket", False),
+    (None, "", True),
+]
+
+
+@pytest.mark.parametrize(("networks", "address", "may"), PEERS)
+def test_a_key_is_taken_from_its_networks_alone(networks: tuple[str, ...] | None, address: str, may: bool) -> None:
+    access = Access(snapshot(ORG, USER, changed(KEY, allowed_addresses=networks)))
+    if may:
+        assert access.authenticate(TEXT, now_ms=NOW_MS, address=address).key_id == "k"
+        return
+    with pytest.raises(Fault) as refusal:
+        access.authenticate(TEXT, now_ms=NOW_MS, address=address)
+    assert refusal.value.kind is FaultKind.FORBIDDEN
+
+
+def test_a_bad_key_is_not_told_that_it_comes_from_elsewhere() -> None:
+    access = Access(snapshot(ORG, USER, changed(KEY, allowed_addresses=("192.0.2.0/24",), expires_at_ms=NOW_MS)))
+    with pytest.raises(Fault) as refusal:
+        access.authenticate(TEXT, now_ms=NOW_MS, address="198.51.100.1")
+    assert refusal.value.kind is FaultKind.UNAUTHENTICATED
+
+
+def test_a_change_of_a_team_or_the_tenant_reaches_a_key_that_is_in_use() -> None:
+    access = Access(snapshot(ORG, TEAM, changed(USER, team_id="g"), KEY))
+    assert check(access.find(KEY.sha256), NOW_MS).limits == ()
+    for entity, scope in (
+        (changed(TEAM, monthly_limit=1), team_scope("g")),
+        (changed(TENANT, monthly_budget=1), tenant_scope("t")),
+    ):
+        access.apply(entity)
+        assert scope in {limit.scope for limit in check(access.find(KEY.sha256), NOW_MS).limits}
+    access.apply(msgspec.structs.replace(TEAM, version=3, status=Status.SUSPENDED))
+    assert access.find(KEY.sha256) == Refusal("The team of this API key is suspended.")
+
+
+def test_keys_that_replace_each_other_count_in_one_scope() -> None:
+    successor = changed(KEY, key_id="k2", sha256=b"2" * 32, counts_as="k", daily_limit=1)
+    found = principals(snapshot(ORG, USER, KEY, successor))[successor.sha256]
+    assert isinstance(found, Principal)
+    assert (found.key_id, found.scopes[0], found.limits[0].scope) == ("k2", key_scope("k"), key_scope("k"))

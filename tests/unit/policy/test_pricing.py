@@ -13,9 +13,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from onevault.core.codec import InputSize
+from onevault.core.money import Nanos
 from onevault.core.prices import ContextTier, Price, Rates, ServiceTier
 from onevault.core.usage import NO_USAGE, TOKENS_MAX, UNITS_MAX, Usage
-from onevault.policy.pricing import cost, unpriced, version_charged, worst_case
+from onevault.policy.pricing import cost, output_tokens_affordable, unpriced, version_charged, worst_case
 
 USD = 10**9
 
@@ -348,3 +349,25 @@ def test_the_dearest_call_of_all_still_fits_64_bits() -> None:
     assert usage.is_credible
     assert cost(Price("v", most), usage) < 2**63
     assert not msgspec.structs.replace(usage, images=UNITS_MAX + 1).is_credible
+
+
+@given(prices(), st.integers(0, 500_000), st.integers(0, 10**14), st.integers(1, 200_000), st.integers(1, 8))
+def test_the_output_that_an_amount_affords_is_the_largest_whose_worst_case_it_covers(
+    price: Price, given_tokens: int, amount: int, most: int, choices: int
+) -> None:
+    size = InputSize(given_tokens, given_tokens, characters=given_tokens)
+
+    def held(limit: int) -> int:
+        return worst_case(price, size, input_tokens_at_most=given_tokens, output_tokens_max=limit, choices=choices)
+
+    limit = output_tokens_affordable(
+        price,
+        size,
+        Nanos(amount),
+        input_tokens_at_most=given_tokens,
+        output_tokens_max=most,
+        choices=choices,
+    )
+    assert 0 <= limit <= most
+    assert limit == 0 or held(limit) <= amount
+    assert limit == most or held(limit + 1) > amount

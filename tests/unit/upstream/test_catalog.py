@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from datetime import date
 
+import msgspec
 import pytest
 
 from onevault.config.document import parsed
@@ -182,6 +183,24 @@ def test_an_empty_list_allows_nothing() -> None:
     )
     assert refused(catalog(FOUR), "gpt-4o", who=nobody).kind is FaultKind.FORBIDDEN
     assert catalog(FOUR).models(nobody) == ()
+
+
+def test_a_key_of_certain_providers_reaches_and_sees_no_other() -> None:
+    every = catalog(FOUR)
+    providers = {facts.provider for facts in every.models(ANYONE)}
+    assert len(providers) > 1
+    for provider in providers:
+        who = msgspec.structs.replace(ANYONE, allowed_providers=frozenset({provider}))
+        own = every.models(who)
+        assert {facts.provider for facts in own} == {provider}
+        assert found(every, f"{provider}/{own[0].model}", who=who)
+        for other in every.models(ANYONE):
+            if other.provider != provider:
+                fault = refused(every, f"{other.provider}/{other.model}", who=who)
+                assert fault.kind is FaultKind.FORBIDDEN
+                assert "at any provider that it may use" in fault.message
+    nobody = msgspec.structs.replace(ANYONE, allowed_providers=frozenset())
+    assert every.models(nobody) == ()
 
 
 def test_test_keys_reach_the_simulator_and_nothing_else() -> None:

@@ -98,6 +98,7 @@ def merged(body: Extensions, headers: Extensions) -> Extensions:
             budget=Budget(
                 max_cost_per_request=_first(budget.max_cost_per_request, allowed.max_cost_per_request),
                 max_cost_per_day=_first(budget.max_cost_per_day, allowed.max_cost_per_day),
+                on_insufficient=budget.on_insufficient or allowed.on_insufficient,
             ),
             metadata=headers.metadata,
             strict=headers.strict,

@@ -33,20 +33,28 @@ def retire(directory: Path, position: JournalPosition) -> list[str]:
     """Deletes the segments that are not needed any more, and tells their names, oldest first.
 
     The newest segment always stays: it is being written, and new ones sort after it. A segment with a hold that no retained
-    segment settles stays too, for a start after a crash settles it from there. Reads the files in question (about a third of
-    a second for 64 MiB): not for the loop. Damage in a loaded segment has been told when it was read.
+    segment settles stays too, for a start after a crash settles it from there; and with a hold stays what settles it, or that
+    start would settle it again. Reads the files in question (about a third of a second for 64 MiB): not for the loop. Damage in
+    a loaded segment has been told when it was read.
     """
     all_segments = segments(directory)
     loaded = [segment for segment in all_segments[:-1] if _is_loaded(segment, position)]
     retired = []
+    holds_kept: set[str] = set()
     for segment in loaded:
-        open_holds = _open_holds(segment)
+        held, ended = _held_and_ended(segment)
+        if not holds_kept.isdisjoint(ended):
+            holds_kept |= held
+            continue
+        open_holds = held - ended
         later = iter(all_segments[all_segments.index(segment) + 1 :])
         while open_holds and (following := next(later, None)) is not None:
             open_holds -= {call_id for is_hold, call_id in _ids(following) if not is_hold}
         if not open_holds:
             segment.path.unlink(missing_ok=True)
             retired.append(segment.name)
+        else:
+            holds_kept |= held
     return retired
 
 
@@ -59,14 +67,13 @@ def _is_loaded(segment: Segment, position: JournalPosition) -> bool:
     return next(payloads(segment, position.offset, damages=[]), None) is None
 
 
-def _open_holds(segment: Segment) -> set[str]:
-    open_holds: set[str] = set()
+def _held_and_ended(segment: Segment) -> tuple[set[str], set[str]]:
+    """The calls that a segment holds, and those that it settles."""
+    held: set[str] = set()
+    ended: set[str] = set()
     for is_hold, call_id in _ids(segment):
-        if is_hold:
-            open_holds.add(call_id)
-        else:
-            open_holds.discard(call_id)
-    return open_holds
+        (held if is_hold else ended).add(call_id)
+    return held, ended
 
 
 def _ids(segment: Segment) -> Iterator[tuple[bool, str]]:

@@ -120,22 +120,39 @@ class MemoryLedger:
             needed: int = amount if metric is Metric.MONEY else tokens
             if not needed:
                 continue
-            used = 0
             if window is Window.MINUTE:
                 minute, counted_at_ns = self._minute(limit, tokens, at_ns)
                 if all(minute is not other for other, _ in minutes):
                     minutes.append((minute, counted_at_ns))
                 continue
-            if window is not Window.NOW:
-                label = day if window is Window.DAY else month if window is Window.MONTH else TOTAL
-                windows = self._scopes.get(limit.scope)
-                usage = windows.get(label) if windows is not None else None
-                if usage is not None:
-                    used = usage.money + usage.held if metric is Metric.MONEY else usage.tokens + usage.tokens_held
+            used = 0
+            usage = self._usage(limit, day, month)
+            if usage is not None:
+                used = usage.money + usage.held if metric is Metric.MONEY else usage.tokens + usage.tokens_held
             if used + needed > limit.maximum:
                 fits_alone = needed <= limit.maximum
-                raise over_held(limit, fits_alone=fits_alone, at_ns=at_ns, time_zone=held.time_zone)
+                refusal = over_held(limit, fits_alone=fits_alone, at_ns=at_ns, time_zone=held.time_zone)
+                if metric is Metric.MONEY:
+                    refusal.money_left = self._money_left(limits, day, month)
+                raise refusal
         return minutes
+
+    def _money_left(self, limits: Sequence[Limit], day: str, month: str) -> int:
+        """What all limits of money together afford now."""
+        left = []
+        for limit in limits:
+            if limit.metric is Metric.MONEY:
+                usage = self._usage(limit, day, month)
+                left.append(limit.maximum - (usage.money + usage.held if usage is not None else 0))
+        return max(0, min(left))
+
+    def _usage(self, limit: Limit, day: str, month: str) -> WindowUsage | None:
+        """The window that a limit counts in; None for the limit of one call, and where nothing was used yet."""
+        if limit.window is Window.NOW:
+            return None
+        windows = self._scopes.get(limit.scope)
+        label = day if limit.window is Window.DAY else month if limit.window is Window.MONTH else TOTAL
+        return windows.get(label) if windows is not None else None
 
     def _minute(self, limit: Limit, tokens: int, at_ns: int) -> tuple[TokenMinute, int]:
         if limit.metric is Metric.MONEY:

@@ -1,4 +1,4 @@
-"""How organizations, users and keys are kept: which hub and satellite, which column each field has, what must be unique."""
+"""How each kind of entity of the directory is kept: which hub and satellite, which column each field has, what must be unique."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from unicodedata import normalize
 import msgspec
 from sqlalchemy import Table
 
-from onevault.core.identity import ApiKey, Organization, Status, User
+from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
+from onevault.core.ports import Entity
 from onevault.stores.sql.schema import who
-
-Entity = Organization | User | ApiKey
 
 _MONEY = frozenset(
     {"monthly_budget", "daily_budget", "monthly_limit", "daily_limit"},
 )
 _STATUS = {status.value: status for status in Status}
+_ROLES = {role.value: role for role in Role}
+_LISTS = ("allowed_models", "allowed_providers", "allowed_addresses")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Where one kind of entity lives. `unique` is the field that no other living entity of the same parent may share
-    (of any parent, where `unique_everywhere`), and the column that it is compared by."""
+    (of any parent, where `unique_everywhere`), and the column that it is compared by; empty where there is none. A tenant is its
+    own parent: nothing stands above it."""
 
     kind: str
     struct: type[Entity]
@@ -34,8 +36,8 @@ class Kept:
     id_field: str
     parent_field: str
     parent_hub: Table
-    unique_field: str
-    unique_column: str
+    unique_field: str = ""
+    unique_column: str = ""
     unique_everywhere: bool = False
 
     @property
@@ -44,7 +46,7 @@ class Kept:
 
     @property
     def parent_column(self) -> str:
-        return self.hub.columns.keys()[2]
+        return "tenant_hk" if self.hub is self.parent_hub else self.hub.columns.keys()[2]
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -58,10 +60,13 @@ class Kept:
         """The satellite's columns for an entity."""
         values = {self.column_of(field): getattr(entity, field) for field in self.fields}
         values["status"] = entity.status.value
-        if self.unique_column not in values:
+        if self.unique_column and self.unique_column not in values:
             values[self.unique_column] = folded(getattr(entity, self.unique_field))
-        if isinstance(entity, ApiKey) and entity.allowed_models is not None:
-            values["allowed_models"] = list(entity.allowed_models)
+        for name in _LISTS:
+            if values.get(name) is not None:
+                values[name] = list(values[name])
+        if isinstance(entity, AdminKey):
+            values["role"] = entity.role.value
         return values
 
     def unique_value(self, entity: Entity) -> str | bytes:
@@ -74,9 +79,11 @@ def folded(text: str) -> str:
     return normalize("NFC", text).strip().casefold()
 
 
+TENANT = Kept("tenant", Tenant, who.tenant_h, who.tenant_s, "tenant_id", "tenant_id", who.tenant_h)
 ORGANIZATION = Kept(
     "customer", Organization, who.customer_h, who.customer_s, "org_id", "tenant_id", who.tenant_h, "name", "name_folded"
 )
+TEAM = Kept("team", Team, who.team_h, who.team_s, "team_id", "org_id", who.customer_h, "name", "name_folded")
 USER = Kept("user", User, who.user_h, who.user_s, "user_id", "org_id", who.customer_h, "email", "email_folded")
 API_KEY = Kept(
     "api_key",
@@ -90,7 +97,20 @@ API_KEY = Kept(
     "sha256",
     unique_everywhere=True,
 )
-ALL = (ORGANIZATION, USER, API_KEY)
+ADMIN_KEY = Kept(
+    "admin_key",
+    AdminKey,
+    who.admin_key_h,
+    who.admin_key_s,
+    "admin_key_id",
+    "tenant_id",
+    who.tenant_h,
+    "sha256",
+    "sha256",
+    unique_everywhere=True,
+)
+ALL = (ORGANIZATION, USER, API_KEY, TEAM, TENANT, ADMIN_KEY)
+"""In the order of a snapshot's fields."""
 
 
 def kept(entity: Entity) -> Kept:
@@ -103,14 +123,18 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
     names = (where.id_field, where.parent_field, *where.fields)
     struct: Callable[..., Entity] = where.struct
     status = names.index("status")
-    models = names.index("allowed_models") if "allowed_models" in names else None
+    lists = tuple(names.index(name) for name in _LISTS if name in names)
+    role = names.index("role") if "role" in names else None
     test = names.index("test") if "test" in names else None
 
     def read(row: tuple[Any, ...]) -> Entity:
         values = list(row)
         values[status] = _STATUS[values[status]]
-        if models is not None and values[models] is not None:
-            values[models] = _models(values[models])
+        for position in lists:
+            if values[position] is not None:
+                values[position] = _list(values[position])
+        if role is not None:
+            values[role] = _ROLES[values[role]]
         if test is not None:
             values[test] = bool(values[test])
         return struct(**dict(zip(names, values, strict=True)))
@@ -119,7 +143,7 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
 
 
 @lru_cache(maxsize=4096)
-def _models(text: str) -> tuple[str, ...]:
+def _list(text: str) -> tuple[str, ...]:
     return msgspec.json.decode(text, type=tuple[str, ...])
 
 

@@ -3,7 +3,7 @@
 from onevault.stores.sql.schema import calls, derived, providers, who
 from onevault.stores.sql.schema.columns import metadata
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Grows with every change of the tables; kept in each SQLite file as `user_version`, and in `util.schema_version`."""
 
 SCHEMAS = ("auth", "util", "gateway")
@@ -11,13 +11,18 @@ SCHEMAS = ("auth", "util", "gateway")
 
 INSERT_ONLY = (
     who.tenant_h,
+    who.tenant_s,
     who.customer_h,
     who.customer_config_s,
     who.customer_s,
+    who.team_h,
+    who.team_s,
     who.user_h,
     who.user_s,
     who.api_key_h,
     who.api_key_s,
+    who.admin_key_h,
+    who.admin_key_s,
     who.change_s,
     providers.ai_provider_h,
     providers.ai_provider_s,

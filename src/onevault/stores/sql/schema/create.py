@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, inspect
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, inspect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from onevault.stores.sql.hashing import GHOST_KEY, hash_diff
-from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, calls, metadata, providers
+from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, calls, metadata, providers, who
 from onevault.stores.sql.schema.derived import schema_version
 from onevault.stores.sql.schema.views import VIEWS
-
-DETAIL = "api_request_detail_s"
 
 GHOST_PROVIDER = "(none)"
 """The business key of the ghost provider: calls that reached none point to it."""
@@ -47,6 +48,16 @@ def _version_of(connection: Connection, schema: str) -> int:
 
 
 def _create(connection: Connection, schema: str) -> None:
+    _create_tables(connection, schema)
+    if schema == "util":
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+    if schema == "gateway":
+        _create_views(connection)
+        _add_ghost_provider(connection)
+
+
+def _create_tables(connection: Connection, schema: str) -> None:
+    """The tables that the file has not, with their indexes and what keeps them insert-only."""
     existing = set(inspect(connection).get_table_names(schema=schema))
     for table in metadata.sorted_tables:
         if table.schema != schema or table.name in existing:
@@ -60,11 +71,6 @@ def _create(connection: Connection, schema: str) -> None:
                     f"CREATE TRIGGER {schema}.{table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
                     f"BEGIN SELECT RAISE(ABORT, '{table.name} is insert-only'); END"
                 )
-    if schema == "util":
-        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
-    if schema == "gateway":
-        _create_views(connection)
-        _add_ghost_provider(connection)
 
 
 def _create_views(connection: Connection) -> None:
@@ -74,16 +80,27 @@ def _create_views(connection: Connection) -> None:
 
 
 def _bring_on(connection: Connection, schema: str, version: int) -> None:
-    """A file of an older version, step by step. Version 2: what is used beside tokens of text."""
-    if version < 2 and schema == "gateway":
-        existing = {column["name"] for column in inspect(connection).get_columns(DETAIL, schema=schema)}
-        for column in calls.usage_added():
-            if column.name not in existing:
-                definition = CreateColumn(column).compile(connection)
-                connection.exec_driver_sql(f"ALTER TABLE {schema}.{DETAIL} ADD COLUMN {definition}")
+    """A file of an older version, step by step. Version 2: what is used beside tokens of text. Version 3: teams, admin keys,
+    limits of tenants, what keys may use."""
+    if schema == "gateway":
+        if version < 2:
+            _add_columns(connection, calls.api_request_detail_s, calls.usage_added())
+        if version < 3:
+            _create_tables(connection, schema)
+            for table, columns in who.tenancy_added().items():
+                _add_columns(connection, table, columns)
         _create_views(connection)
     if schema == "util":
         connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+
+
+def _add_columns(connection: Connection, table: Table, columns: Iterable[Column[Any]]) -> None:
+    """Columns that a table lacks; a row that was there before has their defaults, or nothing, in them."""
+    existing = {column["name"] for column in inspect(connection).get_columns(table.name, schema=table.schema)}
+    for column in columns:
+        if column.name not in existing:
+            definition = CreateColumn(column).compile(connection)
+            connection.exec_driver_sql(f"ALTER TABLE {table.fullname} ADD COLUMN {definition}")
 
 
 def _add_ghost_provider(connection: Connection) -> None:

@@ -23,6 +23,16 @@ def _newest(satellite: Table, hub: Table) -> str:
     )
 
 
+def _newest_of_tenants() -> str:
+    """Without the tenant's name, which is in another file."""
+    facts = ", ".join(f"s.{column.name}" for column in who.tenant_s.columns if column.name != "load_end_date")
+    return (
+        f"SELECT {facts}, s.load_end_date FROM ("  # noqa: S608
+        "SELECT *, LEAD(load_date) OVER (PARTITION BY tenant_hk ORDER BY load_date) AS following FROM tenant_s"
+        ") AS s WHERE s.following IS NULL"
+    )
+
+
 def _history(satellite: Table) -> str:
     key = next(iter(satellite.primary_key.columns)).name
     columns = ", ".join(
@@ -50,14 +60,20 @@ def _calls() -> str:
 VIEWS = {
     "v_customer_current": _newest(who.customer_s, who.customer_h),
     "v_customer_config_current": _newest(who.customer_config_s, who.customer_h),
+    "v_tenant_current": _newest_of_tenants(),
+    "v_team_current": _newest(who.team_s, who.team_h),
     "v_user_current": _newest(who.user_s, who.user_h),
     "v_api_key_current": _newest(who.api_key_s, who.api_key_h),
+    "v_admin_key_current": _newest(who.admin_key_s, who.admin_key_h),
     "v_ai_provider_current": _newest(providers.ai_provider_s, providers.ai_provider_h),
     "v_api_request_current": _calls(),
     "v_customer_history": _history(who.customer_s),
     "v_customer_config_history": _history(who.customer_config_s),
+    "v_tenant_history": _history(who.tenant_s),
+    "v_team_history": _history(who.team_s),
     "v_user_history": _history(who.user_s),
     "v_api_key_history": _history(who.api_key_s),
+    "v_admin_key_history": _history(who.admin_key_s),
     "v_ai_provider_history": _history(providers.ai_provider_s),
 }
 """Views of schema `gateway` by name. The `_history` views give every state with the moment it ended: for "as of"."""

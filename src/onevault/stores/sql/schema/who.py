@@ -1,6 +1,9 @@
-"""Tables of who calls: tenants, customers (organizations), users, keys, and the audit of every change to them."""
+"""Tables of who calls and who decides: tenants, customers (organizations), teams, users, keys, admin keys, and the audit of every
+change to them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, String, Table, Text
 
@@ -18,6 +21,22 @@ from onevault.stores.sql.schema.columns import (
 )
 
 tenant_h = Table("tenant_h", metadata, *hub("tenant"), schema="auth")
+
+tenant_s = Table(
+    "tenant_s",
+    metadata,
+    *satellite("tenant", "auth.tenant_h.tenant_hk"),
+    Column("status", String(20), nullable=False),
+    Column("monthly_budget_nanos", Nanos),
+    Column("daily_budget_nanos", Nanos),
+    Column("requests_per_minute", BigInteger),
+    Column("concurrent_requests", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
 
 customer_h = Table(
     "customer_h", metadata, *hub("customer", hash_key_column("tenant_hk", "auth.tenant_h.tenant_hk")), schema="gateway"
@@ -65,6 +84,35 @@ customer_s = Table(
 )
 Index("customer_s_name", customer_s.c.name_folded)
 
+team_h = Table(
+    "team_h",
+    metadata,
+    *hub("team", hash_key_column("customer_hk", "gateway.customer_h.customer_hk")),
+    schema="gateway",
+)
+
+team_s = Table(
+    "team_s",
+    metadata,
+    *satellite("team", "gateway.team_h.team_hk"),
+    Column("name", Text, nullable=False),
+    Column("name_folded", Text, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("monthly_limit_nanos", Nanos),
+    Column("daily_limit_nanos", Nanos),
+    Column("daily_request_limit", BigInteger),
+    Column("monthly_request_limit", BigInteger),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent_requests", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+Index("team_s_name", team_s.c.name_folded)
+
 user_h = Table(
     "user_h",
     metadata,
@@ -89,6 +137,7 @@ user_s = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     record_source(),
+    Column("team_id", String(255)),
     schema="gateway",
     sqlite_with_rowid=False,
 )
@@ -119,10 +168,39 @@ api_key_s = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     record_source(),
+    Column("allowed_providers", TextArray),
+    Column("allowed_addresses", TextArray),
+    Column("counts_as", String(255)),
     schema="gateway",
     sqlite_with_rowid=False,
 )
 Index("api_key_s_sha256", api_key_s.c.sha256)
+
+admin_key_h = Table(
+    "admin_key_h",
+    metadata,
+    *hub("admin_key", hash_key_column("tenant_hk", "auth.tenant_h.tenant_hk")),
+    schema="gateway",
+)
+
+admin_key_s = Table(
+    "admin_key_s",
+    metadata,
+    *satellite("admin_key", "gateway.admin_key_h.admin_key_hk"),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("prefix", String(40), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("org_id", String(255)),
+    Column("status", String(20), nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    record_source(),
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+Index("admin_key_s_sha256", admin_key_s.c.sha256)
 
 change_s = Table(
     "change_s",
@@ -139,3 +217,13 @@ change_s = Table(
     record_source(),
     schema="gateway",
 )
+
+
+def tenancy_added() -> dict[Table, tuple[Column[Any], ...]]:
+    """The columns that tables of version 2 lack: the team of a user, and what a key may use and replaces. None may be NOT NULL."""
+    keys = api_key_s.c
+    return {user_s: (user_s.c.team_id,), api_key_s: (keys.allowed_providers, keys.allowed_addresses, keys.counts_as)}
+
+
+TENANCY_TABLES = (tenant_s, team_h, team_s, admin_key_h, admin_key_s)
+"""What version 3 added."""

@@ -1,0 +1,99 @@
+"""Keeps the newest state of all entities in memory with what lists and checks need: the order of ids, who belongs to whom, names."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TypeVar
+
+from onevault.core.identity import AdminKey, ApiKey, Organization, Status, Team, Tenant, User
+from onevault.core.ports import Entity, Snapshot
+
+T = TypeVar("T", Tenant, Organization, Team, User, ApiKey, AdminKey)
+_GONE = Status.DELETED
+
+
+class Shelves:
+    """`version` is that of the snapshot taken last; None before the first. Ids are kept sorted, which is the order of creation."""
+
+    def __init__(self) -> None:
+        self.version: int | None = None
+        self.tenants: dict[str, Tenant] = {}
+        self.organizations: dict[str, Organization] = {}
+        self.teams: dict[str, Team] = {}
+        self.users: dict[str, User] = {}
+        self.keys: dict[str, ApiKey] = {}
+        self.admin_keys: dict[str, AdminKey] = {}
+        self.organization_ids: list[str] = []
+        self.team_ids: list[str] = []
+        self.user_ids: list[str] = []
+        self.admin_key_ids: list[str] = []
+        self.teams_of: dict[str, list[str]] = {}
+        self.users_of: dict[str, list[str]] = {}
+        self.users_in: dict[str, list[str]] = {}
+        """By team."""
+        self.keys_of: dict[str, list[str]] = {}
+        self.admin_keys_of: dict[str, list[str]] = {}
+        self.called: dict[str, str] = {}
+        self.team_called: dict[tuple[str, str], str] = {}
+        self.addressed: dict[tuple[str, str], str] = {}
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Takes over a newer snapshot."""
+        self._take(self.tenants, snapshot.tenants)
+        self._take(self.organizations, snapshot.organizations)
+        self._take(self.teams, snapshot.teams)
+        self._take(self.users, snapshot.users)
+        self._take(self.keys, snapshot.keys)
+        self._take(self.admin_keys, snapshot.admin_keys)
+        self.version = snapshot.version
+
+    def _take(self, known: dict[str, T], newest: dict[str, T]) -> None:
+        """Nothing ever leaves the directory, so only what is new or other is taken; in the order of ids, which appends."""
+        for entity_id in sorted(each for each, entity in newest.items() if known.get(each) is not entity):
+            self.add(newest[entity_id])
+
+    def add(self, entity: Entity) -> None:
+        """Takes over one entity's new state."""
+        match entity:
+            case Tenant():
+                self.tenants[entity.tenant_id] = entity
+            case Organization():
+                if entity.org_id not in self.organizations:
+                    insort(self.organization_ids, entity.org_id)
+                self.organizations[entity.org_id] = entity
+                if entity.status is not _GONE:
+                    self.called[entity.name.casefold()] = entity.org_id
+            case Team():
+                if entity.team_id not in self.teams:
+                    insort(self.team_ids, entity.team_id)
+                    insort(self.teams_of.setdefault(entity.org_id, []), entity.team_id)
+                self.teams[entity.team_id] = entity
+                if entity.status is not _GONE:
+                    self.team_called[entity.org_id, entity.name.casefold()] = entity.team_id
+            case User():
+                self._add_user(entity)
+            case ApiKey():
+                if entity.key_id not in self.keys:
+                    insort(self.keys_of.setdefault(entity.user_id, []), entity.key_id)
+                self.keys[entity.key_id] = entity
+            case AdminKey():
+                if entity.admin_key_id not in self.admin_keys:
+                    insort(self.admin_key_ids, entity.admin_key_id)
+                    insort(self.admin_keys_of.setdefault(entity.org_id or "", []), entity.admin_key_id)
+                self.admin_keys[entity.admin_key_id] = entity
+
+    def _add_user(self, user: User) -> None:
+        before = self.users.get(user.user_id)
+        if before is None:
+            insort(self.user_ids, user.user_id)
+            insort(self.users_of.setdefault(user.org_id, []), user.user_id)
+        team_before = None if before is None else before.team_id
+        if team_before != user.team_id:
+            if team_before is not None:
+                there = self.users_in[team_before]
+                del there[bisect_left(there, user.user_id)]
+            if user.team_id is not None:
+                insort(self.users_in.setdefault(user.team_id, []), user.user_id)
+        self.users[user.user_id] = user
+        if user.status is not _GONE:
+            self.addressed[user.org_id, user.email.casefold()] = user.user_id

@@ -1,0 +1,44 @@
+"""Opens a data directory only to read it, beside a running gateway or without one, and has its ledger verified."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from onevault.config.schema import Settings
+from onevault.core.faults import Fault, FaultKind
+from onevault.stores.sql.engine import VaultUnusable
+from onevault.stores.verify.vault import vault_to_read
+from onevault.stores.verify.verdict import verdict
+from onevault.stores.verify.words import Verdict
+
+
+async def verify_ledger(settings: Settings) -> tuple[Verdict, int | None]:
+    """The verdict, and the process that has the data directory (None: none has). Writes nothing and takes no lock.
+
+    Raises Fault INVALID_REQUEST for a directory without a vault that this version can read, OSError where reading fails.
+    """
+    directory = settings.gateway.data_dir
+    running = _process_of(directory)
+    try:
+        async with vault_to_read(directory) as vault:
+            return await verdict(vault, directory / "journal", running=running), running
+    except VaultUnusable as error:
+        raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="data_dir") from None
+    except SQLAlchemyError as error:
+        raise OSError(f"{directory}: the vault cannot be read ({getattr(error, 'orig', None) or error})") from None
+
+
+def _process_of(directory: Path) -> int | None:
+    """Who the lock's file says has the directory, if that process lives. The lock itself is not tried: a gateway that starts at
+    that very moment would find it taken."""
+    try:
+        process_id = int((directory / "lock").read_text(encoding="ascii"))
+        os.kill(process_id, 0)
+    except PermissionError:
+        return process_id
+    except (OSError, ValueError):
+        return None
+    return process_id

@@ -1,0 +1,73 @@
+"""`onevault verify ledger`: proves that journal, calls and sums agree, or says where they do not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from onevault.bootstrap.verify import verify_ledger
+from onevault.cli.output import REFUSED, Json, show, told
+from onevault.config.load import load
+from onevault.core.money import Nanos, format_usd
+from onevault.stores.verify.words import Verdict
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="The configuration file; else ONEVAULT_CONFIG, else onevault.yaml.")
+]
+
+verify = typer.Typer(help="Proves that what is recorded agrees.", no_args_is_help=True)
+
+
+@verify.callback()
+def _verify() -> None:
+    pass
+
+
+@verify.command("ledger")
+def ledger(config: Config = None, json: Json = False) -> None:
+    """Recomputes what every scope has spent from journal and vault, and compares it with the stored sums.
+
+    Reads only; a gateway may run meanwhile. Exit code 0: all agrees; 1: something differs; 2: there is no ledger here.
+    """
+    with told(as_json=json):
+        verdict, running = asyncio.run(verify_ledger(load(config, os.environ)))
+    show(_document(verdict, running), as_json=json, text=_text(verdict, running))
+    if not verdict.agrees:
+        raise typer.Exit(REFUSED)
+
+
+def _document(verdict: Verdict, running: int | None) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(verdict)
+    return {"agrees": verdict.agrees, "gateway_process": running} | found
+
+
+def _text(verdict: Verdict, running: int | None) -> str:
+    lines = [difference.message for difference in verdict.differences]
+    if (more := verdict.differences_found - len(lines)) > 0:
+        lines.append(f"… and {more} more.")
+    lines += [
+        f"{verdict.calls} calls in the vault, ${_usd(verdict.settled_nanos)}; {verdict.sums} sums of {verdict.scopes} scopes "
+        f"compared; {verdict.records} records in {verdict.segments} journal segments.",
+        f"Not settled yet: {verdict.held_calls} calls hold ${_usd(verdict.held_nanos)}{_when(running)}. "
+        f"Settled and not in the vault yet: {verdict.waiting_calls} calls, ${_usd(verdict.waiting_nanos)}.",
+    ]
+    if verdict.agrees:
+        lines.append("Everything agrees: no call is settled twice, and none is lost.")
+    else:
+        lines.append(f"{verdict.differences_found} differences.")
+    return "\n".join(lines)
+
+
+def _usd(nanos: int) -> str:
+    return format_usd(Nanos(nanos))
+
+
+def _when(running: int | None) -> str:
+    if running is None:
+        return " (the next start settles them at that)"
+    return f" (process {running} is at work)"

@@ -1,0 +1,136 @@
+"""What a call may cost at most, and the lower output limit at which it costs no more than is left."""
+
+from __future__ import annotations
+
+import msgspec
+
+from onevault.core.codec import Incoming
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import Principal
+from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
+from onevault.core.operations import FREE, Operation
+from onevault.core.ports import Plan, Target
+from onevault.core.records import Caller, Held
+from onevault.pipeline.receipt import Receipt
+from onevault.policy.pricing import missing_price, output_tokens_affordable, worst_case
+
+LIMITED_BY_BUDGET = ", output limited by the budget"
+
+
+def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
+    """The hold of a plan: its dearest target at the worst case."""
+    request, incoming = receipt.request, receipt.incoming
+    input_tokens = output_tokens = 0
+    amount = ZERO
+    for target in () if incoming.operation in FREE else plan.targets:
+        given = _input_tokens_at_most(incoming, target)
+        output = _output_tokens_max(plan, incoming, target)
+        input_tokens = max(input_tokens, given)
+        output_tokens = max(output_tokens, output * incoming.choices)
+        if target.price is not None:
+            dearest = worst_case(
+                target.price,
+                incoming.size,
+                input_tokens_at_most=given,
+                output_tokens_max=output,
+                choices=incoming.choices,
+                tier=incoming.service_tier,
+            )
+            amount = max(amount, dearest)
+    first = plan.targets[0]
+    return Held(
+        call_id=request.call_id,
+        at_ns=request.started_ns,
+        caller=Caller(principal.tenant_id, principal.org_id, principal.user_id, principal.key_id),
+        scopes=principal.scopes,
+        time_zone=principal.time_zone,
+        amount=amount,
+        tokens=input_tokens + output_tokens,
+        request_type=incoming.operation.value,
+        model_asked=incoming.model or "",
+        provider=first.provider,
+        model=first.model,
+        price_version=first.price.version if first.price else "",
+    )
+
+
+def check_callers_budget(plan: Plan, incoming: Incoming, amount: Nanos) -> None:
+    """The caller's own `budget` extension: a call that could cost more than it says is not to be held.
+
+    Raises Fault BUDGET_EXCEEDED (with `money_left`), UNPRICED_MODEL, INVALID_REQUEST, UNSUPPORTED_PARAMETER.
+    """
+    budget = incoming.extensions.budget
+    if budget.max_cost_per_day is not None:
+        raise Fault(
+            FaultKind.UNSUPPORTED_PARAMETER,
+            "budget.max_cost_per_day is not available in this version; set a daily limit on the key or user instead.",
+            param="budget.max_cost_per_day",
+        )
+    if budget.max_cost_per_request is None:
+        return
+    try:
+        most = nanos_from_usd(budget.max_cost_per_request)
+    except ValueError as error:
+        raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="budget.max_cost_per_request") from None
+    for target in plan.targets:
+        if missing := missing_price(target, incoming):
+            raise Fault(
+                FaultKind.UNPRICED_MODEL,
+                f"This call cannot be priced, so its cost cannot be limited: {missing}.",
+                param="model",
+            )
+    if amount > most:
+        refusal = Fault(
+            FaultKind.BUDGET_EXCEEDED,
+            f"This call can cost up to ${format_usd(amount)}, more than its max_cost_per_request of ${format_usd(most)}. "
+            "Lower its output limit (max_tokens) or raise the budget.",
+            param="budget.max_cost_per_request",
+        )
+        refusal.money_left = most
+        raise refusal
+
+
+def lowered(plan: Plan, incoming: Incoming, refusal: Fault) -> Plan | None:
+    """The plan with the largest output limit that the money left pays for at each of its targets; the plan itself where all of
+    it is paid for by now. None where nothing can be lowered or not even one token is paid for: then the refusal stands."""
+    left = refusal.money_left
+    if left is None or not plan.clamp or incoming.operation is not Operation.CHAT:
+        return None
+    limit: int | None = None
+    is_lower = False
+    for target in plan.targets:
+        if target.price is None:
+            continue
+        most = _output_tokens_max(plan, incoming, target)
+        affordable = output_tokens_affordable(
+            target.price,
+            incoming.size,
+            Nanos(left),
+            input_tokens_at_most=_input_tokens_at_most(incoming, target),
+            output_tokens_max=most,
+            choices=incoming.choices,
+            tier=incoming.service_tier,
+        )
+        if affordable < 1:
+            return None
+        is_lower = is_lower or affordable < most
+        limit = affordable if limit is None else min(limit, affordable)
+    if not is_lower:
+        return plan
+    return msgspec.structs.replace(plan, output_tokens_max=limit, reason=plan.reason + LIMITED_BY_BUDGET)
+
+
+def _input_tokens_at_most(incoming: Incoming, target: Target) -> int:
+    """The bound on the input, which no chat model takes in beyond its context. (Embeddings are many inputs in one call.)"""
+    most = incoming.size.tokens_at_most
+    if target.context_is_known and incoming.operation is Operation.CHAT:
+        return min(most, target.context_tokens_max)
+    return most
+
+
+def _output_tokens_max(plan: Plan, incoming: Incoming, target: Target) -> int:
+    """Only a chat can be told how much to put out, so only of that a lower limit counts."""
+    asked, limit = incoming.output_tokens_asked, plan.output_tokens_max
+    if limit is not None and incoming.operation is Operation.CHAT:
+        return limit if asked is None else min(limit, asked)
+    return asked if asked is not None else target.output_tokens_max

@@ -1,0 +1,187 @@
+"""Reads the vault's sums and the vault's calls, in steps so short that whoever writes to it never waits for them.
+
+The sums are taken at one moment, and with them the number of the last call that they count: calls are only ever added, so they can
+be read after that in any number of steps. (The numbers are SQLite's row ids.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from onevault.core.identity import ScopeId
+from onevault.stores.rollup import JournalPosition
+from onevault.stores.sql.batch import position_of
+from onevault.stores.sql.engine import Vault, VaultUnusable
+from onevault.stores.sql.hashing import hash_key
+from onevault.stores.sql.schema import SCHEMA_VERSION, SCHEMAS, calls, derived
+from onevault.stores.verify.words import Call, Difference, Differences, Kind, ModelSum, Sum
+
+CALLS_AT_ONCE: Final = 5_000
+ScopeKey = tuple[str, str, str]
+"""Window, label, scope."""
+ModelKey = tuple[str, str, str, str]
+"""Scope, month, provider, model."""
+
+_CALLS: Final = """
+SELECT h.rowid, h.api_request_bk, h.api_request_hk, d.scopes, d.time_zone, d.started_ns, d.settled_ns, d.held,
+       d.amount_held_nanos, d.cost_nanos, d.tokens_held, s.prompt_tokens, s.completion_tokens, d.provider_bk, d.model
+FROM gateway.api_request_h h
+LEFT JOIN gateway.api_request_detail_s d ON d.load_date = h.load_date AND d.api_request_hk = h.api_request_hk
+LEFT JOIN gateway.api_request_s s ON s.load_date = h.load_date AND s.api_request_hk = h.api_request_hk
+WHERE h.rowid > ? AND h.rowid <= ? ORDER BY h.rowid LIMIT ?
+"""
+_DETAILS: Final = """
+SELECT d.load_date, d.api_request_hk, h.api_request_bk, h.load_date = d.load_date, d.cost_nanos
+FROM gateway.api_request_detail_s d LEFT JOIN gateway.api_request_h h ON h.api_request_hk = d.api_request_hk
+WHERE (d.load_date, d.api_request_hk) > (?, ?) ORDER BY d.load_date, d.api_request_hk LIMIT ?
+"""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far the vault is at a moment: in the journal, and in its calls."""
+
+    position: JournalPosition
+    last_call: int
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The vault's own sums and resets at the moment of `mark`. `resets` are the newest (ns) of each day and month of a scope."""
+
+    mark: Mark
+    scope_sums: dict[ScopeKey, Sum]
+    model_sums: dict[ModelKey, ModelSum]
+    resets: dict[ScopeKey, int]
+    reset_ids: frozenset[str]
+
+
+@asynccontextmanager
+async def vault_to_read(directory: Path) -> AsyncIterator[Vault]:
+    """The vault as it is: nothing is created, and nothing brought to this version. Raises VaultUnusable."""
+    missing = [name for name in SCHEMAS if not (directory / f"{name}.db").is_file()]
+    if missing:
+        raise VaultUnusable(f"{directory}: there is no vault here ({missing[0]}.db is missing)")
+    vault = Vault(directory)
+    try:
+        version = await vault.read(
+            lambda connection: connection.exec_driver_sql("PRAGMA gateway.user_version").scalar_one()
+        )
+        if version != SCHEMA_VERSION:
+            raise VaultUnusable(
+                f"{directory}: the vault has schema version {version} and not {SCHEMA_VERSION}; "
+                "verify it with the version of OneVault that serves it"
+            )
+        yield vault
+    finally:
+        await vault.close()
+
+
+def mark_of(connection: Connection) -> Mark:
+    last_call = connection.exec_driver_sql("SELECT coalesce(max(rowid), 0) FROM gateway.api_request_h").scalar_one()
+    return Mark(position_of(connection), int(last_call))
+
+
+def stored_of(connection: Connection) -> Stored:
+    """Everything that is summed, in one read."""
+    usage, models, resets = derived.scope_usage.c, derived.model_usage.c, calls.quota_reset_s.c
+    scope_rows = connection.execute(
+        select(
+            usage.time_window,
+            usage.label,
+            usage.scope,
+            usage.money_nanos,
+            usage.tokens,
+            usage.requests,
+            usage.overshoot_nanos,
+        )
+    )
+    model_rows = connection.execute(
+        select(
+            models.scope,
+            models.month_label,
+            models.provider_bk,
+            models.model,
+            models.requests,
+            models.input_tokens,
+            models.output_tokens,
+            models.cost_nanos,
+        )
+    )
+    latest: dict[ScopeKey, int] = {}
+    reset_ids = set()
+    for row in connection.execute(
+        select(resets.quota_reset_bk, resets.scope, resets.day_label, resets.month_label, resets.reset_ns)
+    ):
+        reset_ids.add(row[0])
+        for key in (("day", row[2], row[1]), ("month", row[3], row[1])):
+            latest[key] = max(latest.get(key, -1), row[4])
+    return Stored(
+        mark_of(connection),
+        {(row[0], row[1], row[2]): Sum(*row[3:]) for row in scope_rows},
+        {(row[0], row[1], row[2], row[3]): ModelSum(*row[4:]) for row in model_rows},
+        latest,
+        frozenset(reset_ids),
+    )
+
+
+async def calls_of(
+    vault: Vault, last_call: int, differences: Differences
+) -> AsyncIterator[list[tuple[int, str, Call]]]:
+    """Every call up to `last_call`, in the order of loading: its number, its id, and what counts of it. A call that is not whole, or
+    stands under a key that is not its own, is added to `differences`."""
+    scopes: dict[str, tuple[ScopeId, ...]] = {}
+    done = 0
+    while True:
+        rows = await _rows(vault, _CALLS, (done, last_call, CALLS_AT_ONCE))
+        if not rows:
+            return
+        yield [found for row in rows if (found := _call(row, scopes, differences)) is not None]
+        done = rows[-1][0]
+
+
+def _call(
+    row: tuple[Any, ...], scopes: dict[str, tuple[ScopeId, ...]], differences: Differences
+) -> tuple[int, str, Call] | None:
+    number, call_id, key, said = row[0], row[1], row[2], row[3]
+    if key != hash_key(call_id):
+        message = f"The call {call_id} stands in the vault under a key that is not its own."
+        differences.add(Difference(kind=Kind.ALTERED, message=message, call_id=call_id))
+    if said is None or row[11] is None:
+        message = f"The call {call_id} is in the vault without what it cost."
+        differences.add(Difference(kind=Kind.LOST, message=message, call_id=call_id))
+        return None
+    known = scopes.get(said)
+    if known is None:
+        known = scopes[said] = msgspec.json.decode(said, type=tuple[ScopeId, ...])
+    time_zone, started_ns, settled_ns, was_held, amount_held, cost = row[4], row[5], row[6], row[7], row[8], row[9]
+    counts = (row[10], row[11], row[12], row[13], row[14])
+    return number, call_id, Call(known, time_zone, started_ns, settled_ns, bool(was_held), amount_held, cost, *counts)
+
+
+async def _rows(vault: Vault, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return await vault.read(
+        lambda connection: [tuple(row) for row in connection.exec_driver_sql(statement, parameters)]
+    )
+
+
+async def check_details(vault: Vault, differences: Differences) -> None:
+    """Each settlement in the vault is the one of its call. A second one of the same call, or one of none, counts nowhere, and
+    should not be."""
+    after: tuple[str, bytes] = ("", b"")
+    while True:
+        rows = await _rows(vault, _DETAILS, (*after, CALLS_AT_ONCE))
+        for _, key, call_id, is_its_own, cost in rows:
+            if call_id is None:
+                message = f"A settlement of {cost} nanos in the vault belongs to no call (key {key.hex()})."
+                differences.add(Difference(kind=Kind.LOST, message=message))
+            elif not is_its_own:
+                message = f"The call {call_id} has a second settlement in the vault, of {cost} nanos."
+                differences.add(Difference(kind=Kind.SETTLED_TWICE, message=message, call_id=call_id))
+        if len(rows) < CALLS_AT_ONCE:
+            return
+        after = (rows[-1][0], rows[-1][1])
