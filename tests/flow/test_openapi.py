@@ -15,52 +15,54 @@ from typing import Any
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from tests.support.processes import GatewayProcess, SimulatorProcess, http
+from onevault.core.faults import Fault, FaultKind
+from onevault.dialects.registry import INGRESS
+from tests.support.processes import GatewayProcess, http
 
 LONG = bool(os.environ.get("ONEVAULT_TEST_LONG"))
 EXAMPLES_MAX = 200 if LONG else 8
 TIMEOUT_S = 1_800 if LONG else 120
 CHECKS_LEFT_OUT = "positive_data_acceptance"
 """What a schema cannot say (models that exist, parts that need each other) is refused too."""
-SURFACES = {
-    *("POST /v1/chat/completions", "POST /api/chat/completions", "POST /v1/embeddings", "POST /v1/messages"),
-    *("POST /v1/messages/count_tokens", "GET /v1/models", "GET /v1/models/{id}", "GET /v1/usage", "GET /v1/requests"),
-    *(
-        "GET /v1/requests/{id}",
-        "GET /health",
-        "GET /livez",
-        "GET /readyz",
-        "GET /metrics",
-        "GET /docs",
-        "GET /openapi.json",
-    ),
-    *(
-        "POST /admin/organizations",
-        "GET /admin/organizations",
-        "POST /admin/users",
-        "POST /admin/users/{user_id}/api-keys",
-    ),
-    *("GET /admin/users/{user_id}/usage", "POST /admin/users/{user_id}/reset-quota", "GET /admin/health"),
+HANDLED_BY_ADMIN = "/admin"
+READ = {
+    *("GET /v1/models", "GET /v1/models/{id}", "GET /v1beta/models", "GET /v1beta/models/{id}", "GET /v1/ai/models"),
+    *("GET /v1/usage", "GET /v1/requests", "GET /v1/requests/{id}", "GET /api/v1/ai/health"),
+    *("GET /health", "GET /livez", "GET /readyz", "GET /health/liveliness", "GET /health/readiness"),
+    *("GET /metrics", "GET /docs", "GET /openapi.json"),
 }
+RELAYED = {f"{method} /passthrough/{{provider}}/{{path}}" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+ADMIN = {
+    *("POST /admin/organizations", "GET /admin/organizations", "POST /admin/users"),
+    *("POST /admin/users/{user_id}/api-keys", "GET /admin/users/{user_id}/usage"),
+    *("POST /admin/users/{user_id}/reset-quota", "GET /admin/health"),
+}
+REACHED = (
+    *("/v1/", "/v1beta/", "/v2/", "/api/", "/passthrough/"),
+    *("/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"),
+)
+CALLS = ("/v1/chat", "/v1/messages", "/v1/embeddings", "/v1/responses", "/v1/completions", "/v1/images", "/v1/audio")
+MORE_CALLS = ("/v1/moderations", "/v1/rerank", "/v1/ai/", "/api/v1/ai/generate", "/v1beta/")
+CHATTING = ["gpt-4o-mini", "claude-haiku-4-5", "gemini-2.5-flash"]
 PER_MODEL = {
-    "ChatCompletionRequest": ["gpt-4o-mini", "claude-haiku-4-5"],
-    "EmbeddingsRequest": ["text-embedding-3-small"],
-    "MessagesRequest": ["claude-haiku-4-5", "gpt-4o-mini"],
-    "CountTokensRequest": ["claude-haiku-4-5", "gpt-4o-mini"],
+    **dict.fromkeys(("ChatCompletionRequest", "MessagesRequest", "CountTokensRequest", "ResponseRequest"), CHATTING),
+    **dict.fromkeys(("CompletionRequest", "OwnCompletionRequest", "OwnGenerateRequest"), CHATTING),
+    **dict.fromkeys(("EmbeddingsRequest", "OwnEmbeddingsRequest"), ["text-embedding-3-small"]),
+    **dict.fromkeys(("ImageRequest", "ImageEditRequest", "OwnImageRequest"), ["gpt-image-1"]),
+    "SpeechRequest": ["tts-1"],
+    "TranscriptionRequest": ["whisper-1"],
+    "ModerationRequest": ["omni-moderation-latest"],
+    "RerankRequest": ["sim-rerank"],
 }
 
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """A gateway and a provider of its own: the fuzzer makes organizations by the hundred."""
-    directory = tmp_path_factory.mktemp("openapi")
-    simulator = SimulatorProcess(directory)
-    simulator.start()
-    gateway = GatewayProcess(directory, environment=simulator.as_provider)
+    """A gateway of its own with the built-in provider, which does everything: the fuzzer makes organizations by the hundred."""
+    gateway = GatewayProcess(tmp_path_factory.mktemp("openapi"))
     gateway.start()
     yield gateway
     assert gateway.stop() == 0
-    simulator.stop()
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +89,25 @@ def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
             at = at[step]
 
 
-def test_every_surface_is_described(document: dict[str, Any]) -> None:
-    assert {name for name, _ in operations(document)} >= SURFACES
+def test_every_path_of_every_dialect_is_described_and_no_other(document: dict[str, Any]) -> None:
+    described = {name for name, _ in operations(document)}
+    spoken = {f"POST {path}" for ingress in INGRESS.values() for path in ingress.paths}
+    assert {name for name in described if f" {HANDLED_BY_ADMIN}" not in name} == spoken | READ | RELAYED
+    assert described >= ADMIN
+
+
+def test_every_call_is_described_as_its_dialect_takes_it(document: dict[str, Any]) -> None:
+    for ingress in INGRESS.values():
+        for path in ingress.paths:
+            operation = document["paths"][path]["post"]
+            assert list(operation["requestBody"]["content"]) == [ingress.takes], path
+            fault = json.loads(ingress.error_body(Fault(FaultKind.INVALID_REQUEST, "No."), request_id="r"))
+            shape = document["components"]["responses"][operation["responses"]["400"]["$ref"].rpartition("/")[2]]
+            schema = document["components"]["schemas"][
+                shape["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            ]
+            assert fault.keys() <= schema["properties"].keys(), path
+            assert fault["error"].keys() <= schema["properties"]["error"]["properties"].keys(), path
 
 
 def test_every_operation_says_what_it_does_answers_and_needs(document: dict[str, Any]) -> None:
@@ -98,7 +117,7 @@ def test_every_operation_says_what_it_does_answers_and_needs(document: dict[str,
         assert operation["tags"], name
         seen.append(operation["operationId"])
         assert any(status.startswith("2") for status in operation["responses"]), name
-        is_open = operation["tags"] == ["operations"] and " /admin" not in name
+        is_open = operation["tags"] == ["Operations"] and " /admin" not in name
         assert operation["security"] == [] if is_open else operation["security"], name
         if not is_open:
             assert {"400", "401"} <= set(operation["responses"]), name
@@ -163,7 +182,7 @@ def check_log(gateway: GatewayProcess) -> None:
 def test_a_fuzzer_finds_nothing_in_what_api_keys_reach(
     described: GatewayProcess, document: dict[str, Any], tmp_path: Path
 ) -> None:
-    reached = only(document, ("/v1/", "/api/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"))
+    reached = only(document, REACHED)
     fuzz(tmp_path, described.base_url, reached, described.api_key, seed=1)
     check_log(described)
 
@@ -171,12 +190,16 @@ def test_a_fuzzer_finds_nothing_in_what_api_keys_reach(
 def test_a_fuzzer_that_knows_the_models_finds_nothing_in_calls(
     described: GatewayProcess, document: dict[str, Any], tmp_path: Path
 ) -> None:
-    calls = only(document, ("/v1/chat", "/v1/messages", "/v1/embeddings"))
+    calls = only(document, (*CALLS, *MORE_CALLS))
     for name, models in PER_MODEL.items():
         schema = calls["components"]["schemas"][name]
         schema["properties"]["model"] = {"enum": [*models, None]}
         schema["properties"].pop("budget", None)
         schema["properties"].pop("routing", None)
+    for path, methods in calls["paths"].items():
+        for parameter in methods.get("post", {}).get("parameters", ()):
+            if parameter.get("in") == "path":
+                parameter["schema"] = {"enum": ["gemini-embedding-001"] if "mbed" in path else CHATTING}
     before = len(http(f"{described.base_url}/v1/requests?limit=100", key=described.api_key)[2]["data"])
     fuzz(tmp_path, described.base_url, calls, described.api_key, seed=2)
     made = http(f"{described.base_url}/v1/requests?limit=100", key=described.api_key)[2]["data"]

@@ -113,13 +113,13 @@ def read_chat(body: bytes) -> OpenAIChatIncoming:
     if parsed.model is not None and not 0 < len(parsed.model) <= 256:
         raise invalid("model", "must have 1 to 256 characters")
     has_parts = any(type(message.content) is list for message in parsed.messages)
-    newer, older = parsed.max_completion_tokens, parsed.max_tokens
+    newer, older = parsed.max_completion_tokens, parsed.max_tokens  # servers differ in which of the two they keep to
     return OpenAIChatIncoming(
         body=body,
         parsed=parsed,
         model=parsed.model,
         stream=parsed.stream is True,
-        output_tokens_asked=older if newer is None else newer if older is None else min(older, newer),
+        output_tokens_asked=older if newer is None else newer if older is None else max(older, newer),
         choices=parsed.n or 1,
         size=_size(parsed, len(body), has_parts=has_parts),
         needs=_needs(parsed, has_parts=has_parts),
