@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
@@ -54,7 +53,7 @@ class Reserve:
         input_tokens = output_tokens = 0
         amount = ZERO
         for target in () if incoming.operation in FREE else plan.targets:
-            given = _input_tokens_at_most(incoming, target)
+            given = _input_tokens_at_most(receipt, target)
             output = _output_tokens_max(plan, receipt, target)
             input_tokens = max(input_tokens, given)
             output_tokens = max(output_tokens, output * incoming.choices)
@@ -85,10 +84,11 @@ class Reserve:
         )
 
 
-def _input_tokens_at_most(incoming: Incoming, target: Target) -> int:
+def _input_tokens_at_most(receipt: Receipt, target: Target) -> int:
     """The bound on the input, which no chat model takes in beyond its context. (Embeddings are many inputs in one call.)"""
+    incoming = receipt.incoming
     most = incoming.size.tokens_at_most
-    if target.context_is_known and incoming.operation is Operation.CHAT:
+    if target.context_is_known and incoming.operation is Operation.CHAT and not receipt.request.asks_for_context:
         return min(most, target.context_tokens_max)
     return most
 

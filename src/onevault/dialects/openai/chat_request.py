@@ -27,6 +27,8 @@ class SizedBody(ChatBody, frozen=True, kw_only=True):
 
     modalities: Raw = ABSENT
     web_search_options: Raw = ABSENT
+    plugins: Raw = ABSENT
+    """OpenRouter's tools: by the search, by the page."""
 
 
 _CHAT_BODY = msgspec.json.Decoder(SizedBody)
@@ -159,9 +161,13 @@ def _needs(parsed: SizedBody, *, has_parts: bool) -> frozenset[Capability]:
 def _size(parsed: SizedBody, body_bytes: int, *, has_parts: bool) -> InputSize:
     tools = bool(parsed.tools)
     searches = present(parsed.web_search_options) is not None
-    if not searches and not has_parts:
+    plugged = present(parsed.plugins) is not None
+    if not searches and not has_parts and not plugged:
         return text_size(body_bytes, tools=tools)
     media = MediaSize()
+    if plugged:
+        media.provider_tool(fetches=True)
+        media.charged_apart = "plugins"
     if searches:
         media.provider_tool(fetches=True, searches_at_most=1)
     for message in parsed.messages:
