@@ -49,6 +49,7 @@ class Attempt:
         "_codecs",
         "_decoder",
         "_dispatch",
+        "_ended",
         "_endpoints",
         "_exchange",
         "_first",
@@ -76,6 +77,7 @@ class Attempt:
         self._endpoints = endpoints
         self._dispatch = dispatch
         self._first: Sequence[Event] = ()
+        self._ended = False  # whether these are all that there are
         self.status = 0
         self.dropped: tuple[str, ...] = ()
         self.content_type = ""
@@ -128,7 +130,7 @@ class Attempt:
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
         yield self._first
-        if not self._dispatch.incoming.stream:
+        if self._ended or not self._dispatch.incoming.stream:
             return
         try:
             async for data in self._answer:
@@ -204,7 +206,7 @@ class Attempt:
                 self._first = self._named(self._decoder.feed(data))
                 if self._first:
                     return
-            self._first = self._decoder.close()
+            self._first, self._ended = self._decoder.close(), True
         except TransportError as error:
             raise _broken(error, self._dispatch) from None
 
