@@ -96,6 +96,11 @@ function answer(status, said) {
   return [status, [said.description, types].filter(Boolean).join(" ")];
 }
 
+// A path that breaks between its steps where it is too long for a line.
+function steps(path) {
+  return path.split(/(?=[/:])/).flatMap((step) => [element("wbr", {}), step]);
+}
+
 function operation(description, path, method, described) {
   const parts = [];
   if (described.description) parts.push(element("p", {}, ...prose(described.description)));
@@ -115,7 +120,7 @@ function operation(description, path, method, described) {
   const headers = Object.entries(told).map(([name, one]) => [name, resolve(description, one).description ?? ""]);
   if (headers.length) parts.push(element("h3", {}, "Headers of an answer"), table(["Header", "Meaning"], headers));
   const summary = element("summary", {}, element("span", { className: `method ${method}` }, method.toUpperCase()), " ",
-    element("code", {}, path), " ", element("span", { className: "about" }, ...prose(described.summary)));
+    element("code", {}, ...steps(path)), " ", element("span", { className: "about" }, ...prose(described.summary)));
   const made = element("details", {}, summary, element("div", { className: "body" }, ...parts));
   made.dataset.words = `${method} ${path} ${described.tags?.[0] ?? ""} ${described.summary ?? ""}`.toLowerCase();
   return made;
