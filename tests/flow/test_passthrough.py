@@ -207,3 +207,11 @@ def test_a_longer_context_that_is_switched_on_is_held_for(gateway: GatewayProces
         _, told, _ = http(f"{gateway.base_url}/v1/messages", key=gateway.api_key, body=body, headers=headers)
         held.append(record(gateway, told["x-request-id"])["held_usd"])
     assert held[1] > 2 * held[0]
+
+
+def test_a_content_type_that_is_none_is_refused(gateway: GatewayProcess) -> None:
+    for path in ("/passthrough/openai/v1/models", "/v1/audio/transcriptions", "/v1/chat/completions"):
+        status, _, answer = http(
+            f"{gateway.base_url}{path}", key=gateway.api_key, body=b"{}", headers={"content-type": "text/\u00e9"}
+        )
+        assert (status, answer["error"]["param"]) == (400, "content-type")
