@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from onevault.core.codec import Incoming
-from onevault.core.events import Finished, TextAdded
+from onevault.core.events import ChoiceEnded, Event, Finished, TextAdded
 from onevault.dialects.bedrock import eventstream
 from onevault.dialects.registry import CODECS, INGRESS
 
@@ -41,8 +41,12 @@ def frames_of(dialect: str) -> list[bytes]:
     frames = _cut(dialect, body)
     decoder = CODECS[dialect].decoder(stream=True, passing=None)
     read = [decoder.feed(frame) for frame in frames]
-    delta = next(place for place, events in enumerate(read) if events and all(type(e) is TextAdded for e in events))
+    delta = max(place for place, events in enumerate(read) if {*map(type, events)} & {TextAdded} and not _ends(events))
     return [*frames[:delta], *[frames[delta]] * EVENTS, *frames[delta + 1 :]]
+
+
+def _ends(events: list[Event]) -> bool:
+    return any(isinstance(event, ChoiceEnded | Finished) for event in events)
 
 
 def _cut(dialect: str, body: bytes) -> list[bytes]:

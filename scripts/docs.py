@@ -16,6 +16,7 @@ from onevault.cli.app import app
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Role
 from onevault.dialects.anthropic.faults import anthropic_type
+from onevault.dialects.gemini.faults import error_document
 from onevault.dialects.openai.faults import openai_type
 from onevault.telemetry.metrics import Metrics
 
@@ -73,17 +74,20 @@ def faults() -> str:
         "",
         '- OpenAI\'s shape: `{"error": {"message", "type", "param", "code"}}`, with the code below.',
         '- Anthropic\'s: `{"type": "error", "error": {"type", "message"}, "request_id"}`; the message begins with the field at fault.',
+        '- Google\'s: `{"error": {"code", "message", "status", "details"}}`, with the code below as the `reason` of an `ErrorInfo`.',
         "- What belongs to no dialect (an unknown path, a request that is not HTTP) has both shapes in one.",
         "",
         "Messages quote neither prompts nor providers. What a provider said is at `GET /v1/requests/{id}`, without secrets and without",
         "what the request said.",
         "",
-        "| code | status | OpenAI type | Anthropic type | headers |",
-        "|---|---|---|---|---|",
+        "| code | status | OpenAI type | Anthropic type | Google status | headers |",
+        "|---|---|---|---|---|---|",
     ]
     for kind in FaultKind:
         headers = ", ".join(f"`{name.decode()}`" for name, _ in fault_headers(Fault(kind, "")))
-        lines.append(f"| `{kind}` | {status_of(kind)} | `{openai_type(kind)}` | `{anthropic_type(kind)}` | {headers} |")
+        google = error_document(Fault(kind, ""))["error"]["status"]
+        types = f"`{openai_type(kind)}` | `{anthropic_type(kind)}` | `{google}`"
+        lines.append(f"| `{kind}` | {status_of(kind)} | {types} | {headers} |")
     lines += [
         "",
         "405 (another method) and 408 (a head that is too slow) have the code `INVALID_REQUEST`, 431 (a head that is too large) has",

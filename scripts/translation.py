@@ -96,6 +96,7 @@ def _answered(*parts: Text | Image | Audio | File, is_error: bool = False) -> Ch
 
 
 _X = Text(text="x")
+_FOREIGN = Thinking(text="Probe", signature="c2ln", signed_by="another")
 _SPOKEN = _said(Text(text="Probe"))
 _CALLING = replace(_TOOLED, messages=(_HELLO, _CALLED))
 _RESULT = _answered(Text(text="Sunny"))
@@ -116,7 +117,7 @@ REQUESTS: tuple[tuple[str, ChatRequest, ChatRequest], ...] = (
     ("cache mark, one hour", _SPOKEN, _said(Text(text="Probe", cache=CacheMark(ttl="1h")))),
     ("assistant's refusal", _BASE, _said(Refusal(text="Probe"), role=Role.ASSISTANT)),
     ("thinking, signed by its own provider", _BASE, _said(Thinking(text="Probe", signature="c2ln", signed_by="OWN"), role=Role.ASSISTANT)),
-    ("thinking, signed by another", _said(_X, role=Role.ASSISTANT), _said(Thinking(text="Probe", signature="c2ln", signed_by="another"), _X, role=Role.ASSISTANT)),
+    ("thinking, signed by another", _said(_X, role=Role.ASSISTANT), _said(_FOREIGN, _X, role=Role.ASSISTANT)),
     ("encrypted thinking of its own", _BASE, _said(RedactedThinking(data="c2ln", encrypted_by="OWN"), role=Role.ASSISTANT)),
     ("tool", _BASE, _TOOLED),
     ("strict tool", _TOOLED, replace(_BASE, tools=(replace(_TOOL, strict=True),))),

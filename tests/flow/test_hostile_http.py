@@ -209,7 +209,7 @@ NOWHERE = [
     "/v1/%2e%2e/v1/models", "/v1/./models", "/v1/models;x=1", "/v1/models%00", "/v1/models%0d%0aset-cookie:x", "/%76%31/models%20",
     "/..", "/../../etc/passwd", "/docs/../../etc/passwd", "/docs/%2e%2e/%2e%2e/etc/passwd", "/docs/..%2f..%2fserver.py", "/docs/docs.html",
     "/static/../admin", "/adminx", "/administrator", "/.git/config", "/.env", "/actuator/env", "/openapi.yaml", "/redoc", "/favicon.ico",
-    "/*", "/%", "/%zz", "/%ff", "/v1/completions", "/v1/responses", "/passthrough/openai/v1/models", "/" + "a/" * 5_000,
+    "/*", "/%", "/%zz", "/%ff", "/v1/completion", "/v1/responses/x/y", "/passthrough", "/passthroughs/openai/v1/models", "/" + "a/" * 5_000,
 ]  # fmt: skip
 
 

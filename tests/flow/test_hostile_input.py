@@ -214,13 +214,15 @@ EXTENSIONS_WRONG: dict[str, list[Any]] = {
     "cache": [*OBJECTS, {"unknown": 1}, {"enabled": "yes"}, {"ttl": "1h"}],
     "safety": [*OBJECTS, {"unknown": 1}, {"pii_detection": "yes"}],
 }
+UNTYPED = {"models", "fallbacks", "functions"}
+"""Refused whatever they say (`test_passthrough.py`), and read only where they must be translated."""
 BODIES = {"chat": ChatBody, "embeddings": EmbeddingsBody, "messages": MessagesBody, "count_tokens": CountTokensBody}
 
 
 @EVERY
 def test_the_table_of_wrong_types_has_every_field_that_is_known(surface: Surface) -> None:
     known = {field.name for field in msgspec.structs.fields(BODIES[surface.name])}
-    assert set(WRONG[surface.name]) == known - set(EXTENSION_NAMES)
+    assert set(WRONG[surface.name]) == known - set(EXTENSION_NAMES) - UNTYPED
     assert set(EXTENSIONS_WRONG) == set(EXTENSION_NAMES)
 
 

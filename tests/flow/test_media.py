@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import time
 import wave
 from collections.abc import Iterator
@@ -103,6 +104,19 @@ def test_whisper_costs_by_the_second(client: OpenAI) -> None:
         model="whisper-1", file=("a.wav", wav(10_000), "audio/wav")
     )
     assert float(raw.headers["x-gateway-cost-usd"]) == pytest.approx(0.006 / 6)
+
+
+def test_a_model_that_does_not_stream_gives_its_document_once(gateway: GatewayProcess, client: OpenAI) -> None:
+    raw = client.audio.transcriptions.with_raw_response.create(
+        model="whisper-1", file=("a.wav", wav(1500), "audio/wav"), extra_body={"stream": "true"}
+    )
+    assert raw.headers["content-type"] == "application/json"
+    assert json.loads(raw.content)["usage"] == {"type": "duration", "seconds": 2}
+    once = client.audio.transcriptions.with_raw_response.create(
+        model="whisper-1", file=("a.wav", wav(1500), "audio/wav")
+    )
+    paid = told(gateway, raw.headers["x-request-id"])["cost_nanos"]
+    assert paid == told(gateway, once.headers["x-request-id"])["cost_nanos"] > 0
 
 
 def test_a_transcript_streams(client: OpenAI) -> None:

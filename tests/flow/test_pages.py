@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.asking import PNG as PNG_BASE64
+from tests.support.media import wav
 from tests.support.processes import GatewayProcess, http
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -29,6 +34,7 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+PNG = base64.b64decode(PNG_BASE64)
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 390)]
 CONTRAST_MIN = 4.5
 """WCAG 2.2, 1.4.3, level AA."""
@@ -125,17 +131,27 @@ def test_it_is_used_by_keyboard_alone(page: webdriver.Chrome) -> None:
     assert focused().tag_name == "pre"  # it scrolls, so it takes the focus
 
 
-def test_an_example_that_it_shows_works(page: webdriver.Chrome, gateway: GatewayProcess) -> None:
-    examples = [one.get_attribute("textContent") for one in page.find_elements(By.CSS_SELECTOR, "pre")]
-    calls = [one for one in examples if "-d '" in one]
-    assert len(calls) == 5
-    for example in calls:
-        url = re.search(r"curl (\S+)", example)
-        body = re.search(r"-d '(.*)'", example)
-        assert url
-        assert body
-        assert url[1].startswith(gateway.base_url)
-        assert http(url[1], key=gateway.api_key, body=json.loads(body[1]))[0] == 200
+def test_every_example_of_a_call_works_as_it_stands(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    """As they are pasted, at a gateway just installed, whose built-in provider does everything."""
+    fresh = GatewayProcess(tmp_path / "gateway")
+    fresh.directory.mkdir()
+    fresh.start()
+    try:
+        page = opened(browser, fresh)
+        examples = [one.get_attribute("textContent") or "" for one in page.find_elements(By.CSS_SELECTOR, "pre")]
+        calls = [one for one in examples if " -d '" in one or " -F '" in one or "/passthrough/" in one]
+        paths = http(f"{fresh.base_url}/openapi.json")[2]["paths"]
+        assert len(calls) == len([path for path in paths if "post" in paths[path] and not path.startswith("/admin")])
+        (tmp_path / "image.png").write_bytes(PNG)
+        (tmp_path / "file.wav").write_bytes(wav(500))
+        environment = {"PATH": os.environ["PATH"], "NO_PROXY": "*", "ONEVAULT_API_KEY": fresh.api_key}
+        for example in calls:
+            assert example.startswith(f"curl {fresh.base_url}/")
+            script = example.replace("curl ", "curl --silent --show-error --fail-with-body --output answer ", 1)
+            done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, check=False)
+            assert done.returncode == 0, (example, done.stderr, (tmp_path / "answer").read_bytes()[:500])
+    finally:
+        fresh.kill()
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)

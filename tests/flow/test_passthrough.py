@@ -164,3 +164,54 @@ def test_an_unknown_path_passes_where_no_budget_applies(gateway: GatewayProcess,
     status, _, answer = http(f"{openai_path}/vector_stores", key=free, body={"name": "x"})
     assert status == 404
     assert "INVALID_REQUEST" not in json.dumps(answer)
+
+
+def test_a_refusal_that_quotes_the_gateways_credential_does_not_show_it(
+    gateway: GatewayProcess, openai_path: str
+) -> None:
+    body = ASKED | {"messages": [{"role": "user", "content": "Hi [[simulate: error=authentication]]"}]}
+    status, _, answer = http(f"{openai_path}/chat/completions", key=gateway.api_key, body=body)
+    assert status == 401
+    assert "sk-simulated-openai" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("name", ["models", "fallbacks"])
+def test_the_provider_does_not_choose_the_model(gateway: GatewayProcess, name: str) -> None:
+    body = {**ASKED, name: ["gpt-5"]}
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1/ai/completions"):
+        status, _, answer = http(f"{gateway.base_url}{path}", key=gateway.api_key, body=body)
+        assert (status, name in answer["error"]["message"]) == (400, True)
+
+
+def test_tools_that_are_charged_apart_are_refused_under_a_budget(
+    gateway: GatewayProcess, tight: dict[str, str]
+) -> None:
+    body = {
+        "model": "gpt-4o-mini",
+        "input": "Hi",
+        "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}],
+    }
+    status, _, answer = http(f"{gateway.base_url}/v1/responses", key=tight["rich"], body=body)
+    assert (status, answer["error"]["code"]) == (422, "UNPRICED_MODEL")
+    assert "code_interpreter" in answer["error"]["message"]
+
+
+def test_a_longer_context_that_is_switched_on_is_held_for(gateway: GatewayProcess) -> None:
+    body = {
+        "model": "claude-sonnet-4-5",
+        "max_tokens": 1,
+        "messages": [{"role": "user", "content": "x" * 1_000_000}],
+    }
+    held = []
+    for headers in ({}, {"anthropic-beta": "context-1m-2025-08-07"}):
+        _, told, _ = http(f"{gateway.base_url}/v1/messages", key=gateway.api_key, body=body, headers=headers)
+        held.append(record(gateway, told["x-request-id"])["held_usd"])
+    assert held[1] > 2 * held[0]
+
+
+def test_a_content_type_that_is_none_is_refused(gateway: GatewayProcess) -> None:
+    for path in ("/passthrough/openai/v1/models", "/v1/audio/transcriptions", "/v1/chat/completions"):
+        status, _, answer = http(
+            f"{gateway.base_url}{path}", key=gateway.api_key, body=b"{}", headers={"content-type": "text/\u00e9"}
+        )
+        assert (status, answer["error"]["param"]) == (400, "content-type")

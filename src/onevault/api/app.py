@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from onevault.api.answering import respond
 from onevault.api.asgi import JSON, App, Receive, Scope, Send
-from onevault.api.errors import fault_body, status_of
+from onevault.api.errors import fault_body, google_fault_body, status_of
 from onevault.core.faults import Fault, FaultKind
+
+_GOOGLES = "/v1beta/"
+"""Only Google's clients call below it, so faults there have Google's shape."""
+_MODELS = ("/v1beta/models/", "/v1/models/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,12 @@ class Gateway:
         handler = methods.get("GET" if method == "HEAD" else method)
         if handler is not None:
             await handler(scope, receive, send)
+        elif _is_unknown_verb(method, path):
+            await _nothing_here(send, google_fault_body)
         elif methods:
             await _wrong_method(methods, send)
         else:
-            fault = Fault(FaultKind.NOT_FOUND, "There is nothing at this path; GET /docs lists what there is.")
-            await respond(send, status_of(fault.kind), [JSON], fault_body(fault))
+            await _nothing_here(send, google_fault_body if path.startswith(_GOOGLES) else fault_body)
 
     def _below(self, path: str) -> Mapping[str, App]:
         for (beginning, end), methods in self.within.items():
@@ -52,6 +57,16 @@ class Gateway:
             if path.startswith(beginning) and len(path) > len(beginning):
                 return methods
         return {}
+
+
+def _is_unknown_verb(method: str, path: str) -> bool:
+    """Whether this asks a model in Google's way for what none of them does: `POST /v1beta/models/{model}:predict`."""
+    return method == "POST" and ":" in path.rpartition("/")[2] and path.startswith(_MODELS)
+
+
+async def _nothing_here(send: Send, body: Callable[[Fault], bytes]) -> None:
+    fault = Fault(FaultKind.NOT_FOUND, "There is nothing at this path; GET /docs lists what there is.")
+    await respond(send, status_of(fault.kind), [JSON], body(fault))
 
 
 async def _wrong_method(methods: Mapping[str, App], send: Send) -> None:

@@ -54,6 +54,8 @@ def _check_headers(headers: dict[bytes, bytes], bytes_max: int, takes: str | Non
     if length is not None and length.isdigit() and int(length) > bytes_max:
         raise _too_large(bytes_max)
     kind = headers.get(b"content-type")
+    if kind is not None and not (kind.isascii() and kind.decode().isprintable()):
+        raise Fault(FaultKind.INVALID_REQUEST, "The request's content-type is not one.", param="content-type")
     if takes is not None and not _is_taken(kind, takes):
         raise Fault(FaultKind.INVALID_REQUEST, f"The request's content-type must be {takes}.", param="content-type")
     coding = headers.get(b"content-encoding")

@@ -70,6 +70,8 @@ class InputSize(msgspec.Struct, frozen=True, gc=False):
     images: int = 0
     searches_at_most: int = 0
     audio_ms_estimated: int = 0
+    charged_apart: str = ""
+    """A tool of the provider's that it charges for beside tokens and searches, whose fee nothing here tells ("": none)."""
     """Probably; 0: as at most."""
 
 

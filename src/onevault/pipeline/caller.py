@@ -20,3 +20,8 @@ class CallerRequest:
     user_agent: str = ""
     passed_headers: tuple[tuple[str, str], ...] = ()
     """Headers of the caller that its provider may want (`anthropic-beta`), names in lower case."""
+
+    @property
+    def asks_for_context(self) -> bool:
+        """Whether a passed header may switch on a longer context than the model is known to have."""
+        return any(name.endswith("-beta") and "context" in value for name, value in self.passed_headers)

@@ -11,6 +11,7 @@ from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
 from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Plan, Target
 from onevault.core.records import Caller, Held
+from onevault.core.relay import RelayedIncoming
 from onevault.pipeline.receipt import Receipt
 from onevault.policy.pricing import missing_price, output_tokens_affordable, worst_case
 
@@ -23,7 +24,7 @@ def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
     input_tokens = output_tokens = 0
     amount = ZERO
     for target in () if incoming.operation in FREE else plan.targets:
-        given = _input_tokens_at_most(incoming, target)
+        given = _input_tokens_at_most(receipt, target)
         output = _output_tokens_max(plan, incoming, target)
         input_tokens = max(input_tokens, given)
         output_tokens = max(output_tokens, output * incoming.choices)
@@ -90,11 +91,11 @@ def check_callers_budget(plan: Plan, incoming: Incoming, amount: Nanos) -> None:
         raise refusal
 
 
-def lowered(plan: Plan, incoming: Incoming, refusal: Fault) -> Plan | None:
+def lowered(plan: Plan, receipt: Receipt, refusal: Fault) -> Plan | None:
     """The plan with the largest output limit that the money left pays for at each of its targets; the plan itself where all of
     it is paid for by now. None where nothing can be lowered or not even one token is paid for: then the refusal stands."""
-    left = refusal.money_left
-    if left is None or not plan.clamp or incoming.operation is not Operation.CHAT:
+    left, incoming = refusal.money_left, receipt.incoming
+    if left is None or not plan.clamp or not _can_be_limited(incoming):
         return None
     limit: int | None = None
     is_lower = False
@@ -106,7 +107,7 @@ def lowered(plan: Plan, incoming: Incoming, refusal: Fault) -> Plan | None:
             target.price,
             incoming.size,
             Nanos(left),
-            input_tokens_at_most=_input_tokens_at_most(incoming, target),
+            input_tokens_at_most=_input_tokens_at_most(receipt, target),
             output_tokens_max=most,
             choices=incoming.choices,
             tier=incoming.service_tier,
@@ -120,17 +121,23 @@ def lowered(plan: Plan, incoming: Incoming, refusal: Fault) -> Plan | None:
     return msgspec.structs.replace(plan, output_tokens_max=limit, reason=plan.reason + LIMITED_BY_BUDGET)
 
 
-def _input_tokens_at_most(incoming: Incoming, target: Target) -> int:
+def _can_be_limited(incoming: Incoming) -> bool:
+    """Only a chat can be told how much to put out, and none whose bytes are relayed."""
+    return incoming.operation is Operation.CHAT and not isinstance(incoming, RelayedIncoming)
+
+
+def _input_tokens_at_most(receipt: Receipt, target: Target) -> int:
     """The bound on the input, which no chat model takes in beyond its context. (Embeddings are many inputs in one call.)"""
+    incoming = receipt.incoming
     most = incoming.size.tokens_at_most
-    if target.context_is_known and incoming.operation is Operation.CHAT:
+    if target.context_is_known and incoming.operation is Operation.CHAT and not receipt.request.asks_for_context:
         return min(most, target.context_tokens_max)
     return most
 
 
 def _output_tokens_max(plan: Plan, incoming: Incoming, target: Target) -> int:
-    """Only a chat can be told how much to put out, so only of that a lower limit counts."""
+    """Only of what can be limited does a lower limit count."""
     asked, limit = incoming.output_tokens_asked, plan.output_tokens_max
-    if limit is not None and incoming.operation is Operation.CHAT:
+    if limit is not None and _can_be_limited(incoming):
         return limit if asked is None else min(limit, asked)
     return asked if asked is not None else target.output_tokens_max

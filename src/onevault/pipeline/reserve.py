@@ -70,7 +70,7 @@ class Reserve:
                 check_callers_budget(plan, receipt.incoming, held.amount)
                 await self.ledger.reserve(held, principal.limits)
             except Fault as refusal:
-                lower = lowered(asked, receipt.incoming, refusal) if lowerings < HOLDS_LOWERED_MAX else None
+                lower = lowered(asked, receipt, refusal) if lowerings < HOLDS_LOWERED_MAX else None
                 if lower is None:
                     raise
                 plan, lowerings = lower, lowerings + 1

@@ -229,6 +229,8 @@ def unpriced(price: Price, size: InputSize, tier: str | None, *, searches: bool 
         return f"its service tier {asked!r} has no known price"
     if searches and size.searches_at_most and price.rates.search is None:
         return "the fee for its provider's searches is not known"
+    if size.charged_apart:
+        return f"what the provider charges for its tool {size.charged_apart} is not known"
     return ""
 
 

@@ -49,6 +49,7 @@ class Attempt:
         "_codecs",
         "_decoder",
         "_dispatch",
+        "_ended",
         "_endpoints",
         "_exchange",
         "_first",
@@ -76,6 +77,7 @@ class Attempt:
         self._endpoints = endpoints
         self._dispatch = dispatch
         self._first: Sequence[Event] = ()
+        self._ended = False  # whether these are all that there are
         self.status = 0
         self.dropped: tuple[str, ...] = ()
         self.content_type = ""
@@ -110,7 +112,7 @@ class Attempt:
             raise _broken(error, dispatch) from None
         try:
             if isinstance(incoming, RelayedIncoming):
-                await self._begin_relaying(incoming)
+                await self._begin_relaying(incoming, endpoint)
             else:
                 await self._begin()
         except BaseException as error:
@@ -128,7 +130,7 @@ class Attempt:
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
         yield self._first
-        if not self._dispatch.incoming.stream:
+        if self._ended or not self._dispatch.incoming.stream:
             return
         try:
             async for data in self._answer:
@@ -161,7 +163,8 @@ class Attempt:
                 if limit is not None:
                     request = msgspec.structs.replace(request, output_tokens_max=limit)
                 if request.reasoning is not None and Capability.REASONING in target.lacks:
-                    request, hints = msgspec.structs.replace(request, reasoning=None), ("reasoning",)
+                    hints = ("reasoning",) if request.reasoning.enabled else ()
+                    request = msgspec.structs.replace(request, reasoning=None)
             wire = self._codec.encode(
                 request, output_tokens_max=target.output_tokens_max, adaptive_thinking=target.adaptive_thinking
             )
@@ -172,12 +175,20 @@ class Attempt:
             raise _not_strictly(wire.dropped, target.provider)
         return wire
 
-    async def _begin_relaying(self, incoming: RelayedIncoming) -> None:
-        """Whatever the provider said, its status and its bytes are the answer."""
+    async def _begin_relaying(self, incoming: RelayedIncoming, endpoint: Endpoint) -> None:
+        """Whatever the provider said, its status and its bytes are the answer – but for the gateway's own credential, which
+        refusals may quote."""
         self.status = self.caller_status = self._answer.status
         self.content_type = self._answer.headers.get("content-type", "")
         self._decoder = relay_decoder(self._codecs.get(incoming.dialect), incoming, self.content_type)
         self._first = (Passed(b""),)  # the head is passed on before the body comes
+        if self.status >= 400:
+            try:
+                body = await self._answer.read(ANSWER_BYTES_MAX)
+            except TransportError as error:
+                raise _broken(error, self._dispatch) from None
+            told = without_credential(body.decode("latin-1"), endpoint)
+            self._first = self._decoder.feed(told.encode("latin-1"))
 
     async def _begin(self) -> None:
         """Reads until the answer has begun: an error, the whole body, or a stream's first events."""
@@ -195,7 +206,7 @@ class Attempt:
                 self._first = self._named(self._decoder.feed(data))
                 if self._first:
                     return
-            self._first = self._decoder.close()
+            self._first, self._ended = self._decoder.close(), True
         except TransportError as error:
             raise _broken(error, self._dispatch) from None
 

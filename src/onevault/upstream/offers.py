@@ -8,7 +8,7 @@ from onevault.config.schema import ModelSettings, ProviderSettings, Settings
 from onevault.core.operations import RELAYED, Dialect, Operation
 from onevault.core.ports import Target
 from onevault.core.prices import Price
-from onevault.upstream.families import ANY
+from onevault.upstream.families import ANY, CHAT, EMBEDDINGS
 from onevault.upstream.models import Facts, facts, is_fine_tuned
 from onevault.upstream.prices import Listing, Prices, provider_at
 from onevault.upstream.providers import KINDS, ProviderKind
@@ -59,13 +59,23 @@ class Entry:
         if self._listed:
             model = self._listed.get(name)
             return self._offer(model) if model is not None else None
-        if name in self._settings.prices or name in self.kind.prices or self._can_be_called(name):
+        if name in self._settings.prices or name in self.kind.prices:
             return self._offer(ModelSettings(name=name))
-        return None
+        return self._as_listed(name) if self._can_be_called(name) else None
 
     def explicit_offer(self, name: str) -> Offer | None:
         """The same where the caller named this entry: without a list of models, any name is tried."""
         return self.offer(name) if self._listed else self._offer(ModelSettings(name=name))
+
+    def _as_listed(self, name: str) -> Offer:
+        """A model that only the price data names. Of one without a family no more is known than what its price tells: what puts
+        out tokens chats, what does not makes embeddings."""
+        offer = self._offer(ModelSettings(name=name))
+        price = offer.target.price
+        if offer.is_known or facts(name).operations is not ANY or price is None:
+            return offer
+        told = CHAT if price.rates.output else EMBEDDINGS
+        return msgspec.structs.replace(offer, operations=tuple(each for each in offer.operations if each in told))
 
     def relayed_offer(self, name: str) -> Offer:
         """What a relayed request is sent to: the model that it names, where it names one, has its price and nothing else of it

@@ -48,9 +48,15 @@ _NOT_RELAYED: Final = frozenset(
         "x-forwarded-host",
         "x-forwarded-proto",
         "x-real-ip",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
     }
 )
-"""The caller's credential, what frames his message, and what tells where he is."""
+"""The caller's credential, what frames his message, what tells where he is, and what makes a free reading something else."""
+
+_NOT_RELAYED_IN_QUERY: Final = frozenset({"key", "$httpMethod", "$httpHeaders"})
+"""Google's ways to say in the query what the head says (its closure library, `goog.net.rpc.HttpCors`)."""
 
 _VERSION_AT_START: Final = re.compile(r"/v(\d+)[a-z]*\d*(?=/)")
 _VERSION_AT_END: Final = re.compile(r"/v(\d+)[a-z]*\d*$")
@@ -194,10 +200,11 @@ def _model_in(body: bytes) -> str:
 
 
 def _without_key(raw_query: str) -> str:
-    """The query as it was written, but for the caller's credential, however its name is spelled."""
+    """The query as it was written, but for the caller's credential and other methods, however their names are spelled."""
     if not raw_query:
         return ""
-    return "&".join(field for field in raw_query.split("&") if unquote_plus(field.partition("=")[0]) != "key")
+    fields = raw_query.split("&")
+    return "&".join(field for field in fields if unquote_plus(field.partition("=")[0]) not in _NOT_RELAYED_IN_QUERY)
 
 
 def _relayed(headers: list[tuple[bytes, bytes]] | tuple[()]) -> tuple[Header, ...]:

@@ -184,9 +184,25 @@ def test_what_the_pipeline_asks_of_a_chat() -> None:
         chat(stream=True, n=3, max_tokens=7, max_completion_tokens=5, user="u", metadata={"a": "b"}, unknown={"x": 1})
     )
     assert (incoming.dialect, incoming.operation, incoming.model) == (CHAT, Operation.CHAT, "m")
-    assert (incoming.stream, incoming.choices, incoming.output_tokens_asked) == (True, 3, 5)
+    assert (incoming.stream, incoming.choices) == (True, 3)
     assert (incoming.end_user, incoming.metadata) == ("u", {"a": "b"})
     assert INGRESS[CHAT].read(b'{"messages":[{"role":"user","content":"x"}]}').model is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked"),
+    [
+        ({}, None),
+        ({"max_tokens": 7}, 7),
+        ({"max_completion_tokens": 5}, 5),
+        ({"max_tokens": 7, "max_completion_tokens": 5}, 7),
+        ({"max_tokens": 1, "max_completion_tokens": 900}, 900),
+    ],
+)
+def test_of_two_output_limits_the_larger_counts_since_servers_differ_in_which_they_keep_to(
+    limits: dict[str, int], asked: int | None
+) -> None:
+    assert INGRESS[CHAT].read(chat(**limits)).output_tokens_asked == asked
 
 
 def test_what_the_pipeline_asks_of_the_others() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from onevault.core.codec import RequestLine
 from onevault.core.faults import Fault
 from onevault.dialects.registry import CODECS, INGRESS
 
@@ -74,3 +75,40 @@ def test_the_usage_chunk_is_written_for_those_who_ask() -> None:
     silent = INGRESS["openai-chat"].read(b'{"stream":true,"messages":[{"role":"user","content":"x"}]}')
     writer = INGRESS["openai-chat"].writer(silent, request_id="r", created_s=1)
     assert b'"usage"' not in writer.write(events[:-1]) + writer.finish(events[-1])
+
+
+@pytest.mark.parametrize(
+    ("source", "request_body", "hints"),
+    [
+        (
+            "anthropic-messages",
+            {
+                "max_tokens": 9,
+                "messages": [{"role": "user", "content": "x"}],
+                "tools": [
+                    {"name": "f", "input_schema": {}, "input_examples": [{"a": 1}], "strict": True},
+                    {"name": "g", "input_schema": {}, "input_examples": [], "allowed_callers": ["direct"], "new": None},
+                ],
+            },
+            ("tools.input_examples", "tools.allowed_callers"),
+        ),
+        (
+            "gemini",
+            {
+                "contents": [{"role": "user", "parts": [{"text": "x"}]}],
+                "tools": [
+                    {"function_declarations": [{"name": "f", "description": "d", "response": {"type": "STRING"}}]},
+                    {"functionDeclarations": [{"name": "g", "parameters": None, "behavior": "BLOCKING", "new": None}]},
+                ],
+            },
+            ("functionDeclarations.response", "functionDeclarations.behavior"),
+        ),
+    ],
+)
+def test_what_a_tool_says_beyond_the_canonical_form_is_dropped_by_name(
+    source: str, request_body: dict[str, Any], hints: tuple[str, ...]
+) -> None:
+    line = RequestLine("/v1beta/models/m:generateContent") if source == "gemini" else RequestLine()
+    request = INGRESS[source].read(json.dumps(request_body).encode(), line).canonical()
+    wire = CODECS["openai-chat"].encode(request, output_tokens_max=9)
+    assert wire.dropped == hints

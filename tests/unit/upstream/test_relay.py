@@ -68,10 +68,21 @@ def test_a_version_of_the_same_major_number_means_the_same_where_dialects_have_p
         ("alt=sse&key=k", "?alt=sse"),
         ("%6Bey=k&a=%20&k%65y=k&b", "?a=%20&b"),
         ("monkey=k&keys=1", "?monkey=k&keys=1"),
+        ("$httpMethod=POST&%24httpHeaders=a:b&$alt=json", "?$alt=json"),
     ],
 )
 def test_a_key_in_the_query_goes_no_further(query: str, passed: str) -> None:
     assert relayed("/v1", "/v1/x", query=query).path == f"/v1/x{passed}"
+
+
+@pytest.mark.parametrize("name", ["x-http-method", "x-http-method-override", "x-method-override"])
+def test_a_reading_stays_one(name: str) -> None:
+    endpoint = Endpoint("p", Origin("http", "h", 80), "/v1", (), DIALECTS, frozenset(), {})
+    headers = [(name.encode(), b"POST"), (b"x-other", b"kept")]
+    line = RequestLine(method="GET", raw_path="/passthrough/p/models/g:generateContent", headers=headers)
+    incoming = Relay(lambda: {"p": endpoint}).read(b"{}", line)
+    assert isinstance(incoming, RelayedIncoming)
+    assert incoming.headers == (("x-other", "kept"),)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/../x", "/a/%2e%2E/x", "/a/..%5Cx", "//h/x", "/a//x"])

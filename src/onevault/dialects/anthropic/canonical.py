@@ -42,6 +42,8 @@ from onevault.dialects.wire.extensions import EXTENSION_NAMES
 from onevault.dialects.wire.json_body import decoded, fields_of, invalid, present, unsupported
 from onevault.dialects.wire.signatures import untagged
 
+_TOOL_FIELDS: msgspec.json.Decoder[list[dict[str, Raw]]] = msgspec.json.Decoder(list[dict[str, Raw]])
+_CARRIED_TOOL = frozenset(ToolIn.__struct_fields__)
 _CARRIED = frozenset(MessagesBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
 _MEANINGFUL = frozenset({"container", "mcp_servers", "context_management"})
 """Fields that change what the answer is; every other unknown field only tunes."""
@@ -60,12 +62,15 @@ _NOT_THERE = "cannot be said to the provider that was chosen"
 def canonical_of(parsed: CountTokensBody, body: bytes) -> ChatRequest:
     """Raises Fault UNSUPPORTED_PARAMETER."""
     hints: list[str] = []
-    for name, raw in fields_of(body).items():
+    fields = fields_of(body)
+    for name, raw in fields.items():
         if name in _CARRIED or bytes(raw) == b"null":
             continue
         if name in _MEANINGFUL:
             raise unsupported(name, _NOT_THERE)
         hints.append(name)
+    if parsed.tools:
+        hints += _hints_of_tools(fields["tools"])
     messages = _system(parsed.system)
     for i, message in enumerate(parsed.messages):
         messages += _messages(message, f"messages[{i}]")
@@ -225,6 +230,13 @@ def _tool(tool: ToolIn, path: str) -> Tool:
         strict=tool.strict,
         cache=_mark(tool.cache_control),
     )
+
+
+def _hints_of_tools(tools: Raw) -> list[str]:
+    """What tools say that the canonical form does not, by name: examples of input, who may call them, when they are loaded."""
+    fields = (field for tool in _TOOL_FIELDS.decode(tools) for field in tool.items())
+    named = dict.fromkeys(name for name, raw in fields if name not in _CARRIED_TOOL and present(raw) is not None)
+    return [f"tools.{name}" for name in named]
 
 
 def _tool_choice(choice: ToolChoiceIn | None) -> ToolChoice | None:

@@ -63,6 +63,9 @@ _OFFERED = msgspec.json.Decoder(Offered).decode
 _TEXT_SOURCES = ("text", "content")
 """Documents that are text already."""
 
+_CHARGED_APART = ("code_execution", "advisor")
+"""By the container's hour, and by another model's tokens."""
+
 _CALLERS_HANDS = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
 """Anthropic's tools that run at the caller's; all others run at the provider's, and what they find is input."""
 
@@ -166,6 +169,8 @@ def _size(parsed: SizedMessages | SizedCount, body: bytes, *, has_blocks: bool) 
     for tool in parsed.tools or ():
         if tool.type is not None and tool.type != "custom":
             media.provider_tool(fetches=not tool.type.startswith(_CALLERS_HANDS))
+            if tool.type.startswith(_CHARGED_APART):
+                media.charged_apart = tool.type
             if tool.type.startswith(_SEARCHES):
                 media.searches_at_most = _searches_at_most(body)
     if parsed.mcp_servers:

@@ -42,6 +42,7 @@ _MEANINGFUL = frozenset({"modelArmorConfig"})
 """Fields that change what the answer is; every other unknown field only tunes."""
 _CARRIED_CONFIG = frozenset(GenerationConfig.__struct_encode_fields__)
 _MEANINGFUL_CONFIG = frozenset({"responseFormat", "translationConfig"})
+_CARRIED_DECLARATION = frozenset(DeclarationIn.__struct_encode_fields__)
 
 _TOOLS = msgspec.json.Decoder(list[dict[str, Raw]])
 _NO_CONFIG = GenerationConfig()
@@ -68,7 +69,7 @@ def canonical_of(parsed: CountedBody, body: bytes) -> ChatRequest:
                 hints[name] = None
     messages = _system(parsed.system_instruction)
     messages += TurnReader(body, hints).messages(parsed.contents or [])
-    choice, tools = _choice(parsed.tool_config, _tools(parsed, fields))
+    choice, tools = _choice(parsed.tool_config, _tools(parsed, fields, hints))
     return ChatRequest(
         model="",
         messages=tuple(messages),
@@ -111,16 +112,26 @@ def _system(instruction: ContentIn | None) -> list[Message]:
     return [Message(role=Role.SYSTEM, parts=tuple(texts))] if texts else []
 
 
-def _tools(parsed: CountedBody, fields: dict[str, Raw]) -> list[Tool | Opaque]:
+def _tools(parsed: CountedBody, fields: dict[str, Raw], hints: dict[str, None]) -> list[Tool | Opaque]:
     if not parsed.tools:
         return []
     tools: list[Tool | Opaque] = []
     for typed, named in zip(parsed.tools, _TOOLS.decode(fields["tools"]), strict=True):
         tools += [_tool(declaration) for declaration in typed.function_declarations or ()]
         for name, raw in named.items():
-            if name != "functionDeclarations" and present(raw) is not None:
+            if name == "functionDeclarations":
+                _note_hints(raw, hints)
+            elif present(raw) is not None:
                 tools.append(Opaque(dialect=GEMINI, kind=name, raw=Raw(msgspec.json.encode({name: raw}))))
     return tools
+
+
+def _note_hints(declarations: Raw, hints: dict[str, None]) -> None:
+    """What declarations say that the canonical form does not, by name: what a function answers, whether the model waits for it."""
+    for declaration in _TOOLS.decode(declarations) if present(declarations) is not None else ():
+        for name, raw in declaration.items():
+            if name not in _CARRIED_DECLARATION and present(raw) is not None:
+                hints[f"functionDeclarations.{name}"] = None
 
 
 def _tool(declaration: DeclarationIn) -> Tool:

@@ -35,6 +35,8 @@ _NEEDED = {
     "video": Capability.VIDEO_INPUT,
     "file": Capability.FILE_INPUT,
 }
+_CHARGED_APART = frozenset({"googleMaps", "fileSearch", "google_maps", "file_search"})
+"""By the grounded prompt, and by what is embedded."""
 _TOOLS = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
@@ -48,6 +50,8 @@ def size_of(parsed: CountedBody, body: bytes) -> InputSize:
                 if name not in _FUNCTIONS:
                     media.provider_tool(fetches=True)
                     searches += SEARCHES_MAX if name in _SEARCHES else 0
+                    if name in _CHARGED_APART:
+                        media.charged_apart = name
     if parsed.cached_content is not None:
         media.document_elsewhere()
     tools = bool(parsed.tools) or _has_schema(parsed.generation_config)

@@ -75,7 +75,7 @@ def encode_chat(request: ChatRequest) -> WireRequest:
     if request.top_logprobs is not None:
         body["top_logprobs"] = request.top_logprobs
     if request.reasoning is not None:
-        _add_reasoning(request.reasoning, body)
+        _add_reasoning(request.reasoning, body, dropped)
     if request.service_tier is not None:
         if request.service_tier in _SERVICE_TIERS:
             body["service_tier"] = _SERVICE_TIERS[request.service_tier]
@@ -277,10 +277,11 @@ def _response_format(asked: ResponseFormat) -> _Json:
     return {"type": "json_schema", "json_schema": schema}
 
 
-def _add_reasoning(reasoning: Reasoning, body: _Json) -> None:
+def _add_reasoning(reasoning: Reasoning, body: _Json, dropped: dict[str, None]) -> None:
     """An effort word is taken as it is; a budget becomes the word that OpenAI's models spend about as much on."""
     if not reasoning.enabled:
-        # `none` is not known to every reasoning model, and without the field a model that can leave thinking out does so.
+        # `none` is not known to every reasoning model: where it is, a model thinks as little as it does by itself.
+        dropped["reasoning_effort"] = None
         return
     if reasoning.effort is not None:
         body["reasoning_effort"] = reasoning.effort

@@ -27,6 +27,8 @@ class SizedBody(ChatBody, frozen=True, kw_only=True):
 
     modalities: Raw = ABSENT
     web_search_options: Raw = ABSENT
+    plugins: Raw = ABSENT
+    """OpenRouter's tools: by the search, by the page."""
 
 
 _CHAT_BODY = msgspec.json.Decoder(SizedBody)
@@ -113,13 +115,13 @@ def read_chat(body: bytes) -> OpenAIChatIncoming:
     if parsed.model is not None and not 0 < len(parsed.model) <= 256:
         raise invalid("model", "must have 1 to 256 characters")
     has_parts = any(type(message.content) is list for message in parsed.messages)
-    newer, older = parsed.max_completion_tokens, parsed.max_tokens
+    newer, older = parsed.max_completion_tokens, parsed.max_tokens  # servers differ in which of the two they keep to
     return OpenAIChatIncoming(
         body=body,
         parsed=parsed,
         model=parsed.model,
         stream=parsed.stream is True,
-        output_tokens_asked=older if newer is None else newer if older is None else min(older, newer),
+        output_tokens_asked=older if newer is None else newer if older is None else max(older, newer),
         choices=parsed.n or 1,
         size=_size(parsed, len(body), has_parts=has_parts),
         needs=_needs(parsed, has_parts=has_parts),
@@ -159,9 +161,13 @@ def _needs(parsed: SizedBody, *, has_parts: bool) -> frozenset[Capability]:
 def _size(parsed: SizedBody, body_bytes: int, *, has_parts: bool) -> InputSize:
     tools = bool(parsed.tools)
     searches = present(parsed.web_search_options) is not None
-    if not searches and not has_parts:
+    plugged = present(parsed.plugins) is not None
+    if not searches and not has_parts and not plugged:
         return text_size(body_bytes, tools=tools)
     media = MediaSize()
+    if plugged:
+        media.provider_tool(fetches=True)
+        media.charged_apart = "plugins"
     if searches:
         media.provider_tool(fetches=True, searches_at_most=1)
     for message in parsed.messages:

@@ -14,6 +14,9 @@ _CALLERS_HANDS = frozenset(
 )
 """Tools that run at the caller's; all others run at the provider's, and what they find is input."""
 
+_CHARGED_APART = ("code_interpreter", "file_search", "image_generation", "shell")
+"""OpenAI: by the container, by the search in files, by the image."""
+
 _SCREENSHOT = msgspec.json.Decoder(ContentPart)
 _NEEDED = {
     "input_image": Capability.IMAGE_INPUT,
@@ -52,6 +55,8 @@ def measured(body: ResponsesBody, body_bytes: int) -> tuple[InputSize, frozenset
 def _add_tool(kind: str, calls_max: int | None, media: MediaSize) -> None:
     if kind in ("function", "custom", "namespace"):
         return  # in the body already
+    if kind.startswith(_CHARGED_APART):
+        media.charged_apart = kind
     searches = SEARCHES_MAX if calls_max is None else calls_max
     searches = searches if kind.startswith("web_search") else 0
     media.provider_tool(fetches=kind not in _CALLERS_HANDS, searches_at_most=searches)

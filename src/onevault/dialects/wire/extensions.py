@@ -6,9 +6,10 @@ What is not built yet is refused when it is asked for, so that nobody believes i
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
 from onevault.core.codec import Budget, Extensions, Routing
-from onevault.dialects.wire.json_body import invalid, unsupported
+from onevault.dialects.wire.json_body import ABSENT, invalid, present, unsupported
 
 EXTENSION_NAMES = ("routing", "cache", "safety", "budget")
 
@@ -43,10 +44,19 @@ class ExtendedBody(msgspec.Struct, frozen=True):
     cache: CacheAsked | None = None
     safety: SafetyAsked | None = None
     budget: Budget | None = None
+    models: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    """By these some providers choose another model than was asked for, and so another price than was held."""
 
 
 def extensions_of(body: ExtendedBody) -> Extensions:
     """Raises Fault UNSUPPORTED_PARAMETER for what is not built yet, INVALID_REQUEST for what does not exist."""
+    if body.models or body.fallbacks:
+        name = "models" if present(body.models) is not None else "fallbacks"
+        if present(getattr(body, name)) is not None:
+            raise unsupported(
+                name, "would let the provider choose the model; name further ones in routing.preferred_models"
+            )
     if body.routing is None and body.budget is None and body.cache is None and body.safety is None:
         return NO_EXTENSIONS
     if body.cache is not None:

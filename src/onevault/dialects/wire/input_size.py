@@ -51,7 +51,14 @@ _BYTES_PER_TOKEN = 4
 class MediaSize:
     """Counts the media of one request, so that their base64 is not taken for text."""
 
-    __slots__ = ("audio_bytes", "bytes_apart", "searches_at_most", "tokens_at_most", "tokens_estimated")
+    __slots__ = (
+        "audio_bytes",
+        "bytes_apart",
+        "charged_apart",
+        "searches_at_most",
+        "tokens_at_most",
+        "tokens_estimated",
+    )
 
     def __init__(self) -> None:
         self.bytes_apart = 0
@@ -59,6 +66,7 @@ class MediaSize:
         self.tokens_estimated = 0
         self.audio_bytes = 0
         self.searches_at_most = 0
+        self.charged_apart = ""
 
     def image(self, encoded_bytes: int) -> None:
         """An image; `encoded_bytes` is the length of its base64 or URL in the body."""
@@ -108,4 +116,5 @@ def mixed_size(body_bytes: int, media: MediaSize, *, tools: bool) -> InputSize:
         audio_ms_at_most=media.audio_bytes // AUDIO_BYTES_PER_MS_MIN,
         searches_at_most=media.searches_at_most,
         audio_ms_estimated=media.audio_bytes // AUDIO_BYTES_PER_MS_ESTIMATED,
+        charged_apart=media.charged_apart,
     )
