@@ -215,7 +215,7 @@ EXTENSIONS_WRONG: dict[str, list[Any]] = {
     "safety": [*OBJECTS, {"unknown": 1}, {"pii_detection": "yes"}],
 }
 UNTYPED = {"models", "fallbacks", "functions"}
-"""Refused whatever they say (`test_passthrough.py`), and read only where they must be translated."""
+"""Read as they are: whether they are there is all that counts (`test_passthrough.py`), or only when they must be translated."""
 BODIES = {"chat": ChatBody, "embeddings": EmbeddingsBody, "messages": MessagesBody, "count_tokens": CountTokensBody}
 
 

@@ -176,11 +176,15 @@ def test_a_refusal_that_quotes_the_gateways_credential_does_not_show_it(
 
 
 @pytest.mark.parametrize("name", ["models", "fallbacks"])
-def test_the_provider_does_not_choose_the_model(gateway: GatewayProcess, name: str) -> None:
+@pytest.mark.parametrize(("who", "status"), [("rich", 422), ("narrow", 403), ("free", 200)])
+def test_a_provider_chooses_the_model_only_where_nothing_depends_on_it(
+    gateway: GatewayProcess, tight: dict[str, str], name: str, who: str, status: int
+) -> None:
     body = {**ASKED, name: ["gpt-5"]}
-    for path in ("/v1/chat/completions", "/v1/messages", "/v1/ai/completions"):
-        status, _, answer = http(f"{gateway.base_url}{path}", key=gateway.api_key, body=body)
-        assert (status, name in answer["error"]["message"]) == (400, True)
+    key = tight.get(who) or gateway.new_key().api_key
+    for path in ("/v1/chat/completions", "/v1/messages", "/passthrough/openai/v1/chat/completions"):
+        got, _, answer = http(f"{gateway.base_url}{path}", key=key, body=body)
+        assert got == status, answer
 
 
 def test_tools_that_are_charged_apart_are_refused_under_a_budget(

@@ -48,12 +48,14 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Extensions(msgspec.Struct, frozen=True):
     """What a caller tells the gateway itself; removed before a provider sees the request. `metadata` is what came as a
-    header, recorded beside the body's own. `strict`: whatever would be dropped is a fault instead."""
+    header, recorded beside the body's own. `strict`: whatever would be dropped is a fault instead. `names_models`: the body names
+    further models among which its provider may choose (OpenRouter's `models`)."""
 
     routing: Routing = Routing()
     budget: Budget = Budget()
     metadata: dict[str, str] = {}
     strict: bool = False
+    names_models: bool = False
 
 
 class InputSize(msgspec.Struct, frozen=True, gc=False):

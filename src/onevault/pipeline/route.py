@@ -27,6 +27,8 @@ class Route:
     def __call__(self, principal: Principal, incoming: Incoming) -> Plan:
         """Raises Fault MODEL_NOT_FOUND, FORBIDDEN, UNSUPPORTED_PARAMETER, UNPRICED_MODEL, or what else leaves no target."""
         routing = incoming.extensions.routing
+        if incoming.extensions.names_models:
+            _check_open_choice(principal, incoming)
         targets, reason = self._candidates(principal, incoming)
         excluded: Exclusions = ()
         if routing.providers:
@@ -117,6 +119,21 @@ def _priced(targets: tuple[Target, ...], incoming: Incoming) -> tuple[tuple[Targ
         for target, reason in zip(targets, reasons, strict=True)
         if reason
     )
+
+
+def _check_open_choice(principal: Principal, incoming: Incoming) -> None:
+    """A provider that may choose among further models may charge another price, and use what a key may not."""
+    if principal.allowed_models is not None:
+        raise Fault(
+            FaultKind.FORBIDDEN, "This key may not leave the choice of the model to a provider.", param="models"
+        )
+    if principal.has_budget or incoming.extensions.budget.max_cost_per_request is not None:
+        raise Fault(
+            FaultKind.UNPRICED_MODEL,
+            "The provider would choose among the models that the body names, so this call cannot be priced, and a budget applies. "
+            "Name them in routing.preferred_models.",
+            param="models",
+        )
 
 
 def _split(

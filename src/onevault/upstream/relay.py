@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
-from onevault.core.codec import PLAIN, AnswerWriter, Incoming, Ingress, InputSize, RequestLine
+from onevault.core.codec import PLAIN, AnswerWriter, Extensions, Incoming, Ingress, InputSize, RequestLine
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
 from onevault.core.relay import RelayedIncoming
@@ -115,6 +115,7 @@ class Relay:
             choices=understood.choices if understood is not None else 1,
             service_tier=understood.service_tier if understood is not None else None,
             end_user=understood.end_user if understood is not None else None,
+            extensions=Extensions(names_models=understood is not None and understood.extensions.names_models),
         )
 
     def writer(self, incoming: Incoming, *, request_id: str, created_s: int) -> AnswerWriter:

@@ -18,6 +18,7 @@ STRATEGIES = frozenset(
 )
 
 NO_EXTENSIONS = Extensions()
+NAMING_MODELS = Extensions(names_models=True)
 
 
 class CacheAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,21 +52,17 @@ class ExtendedBody(msgspec.Struct, frozen=True):
 
 def extensions_of(body: ExtendedBody) -> Extensions:
     """Raises Fault UNSUPPORTED_PARAMETER for what is not built yet, INVALID_REQUEST for what does not exist."""
-    if body.models or body.fallbacks:
-        name = "models" if present(body.models) is not None else "fallbacks"
-        if present(getattr(body, name)) is not None:
-            raise unsupported(
-                name, "would let the provider choose the model; name further ones in routing.preferred_models"
-            )
+    names_models = any(present(named) is not None for named in (body.models, body.fallbacks) if named)
     if body.routing is None and body.budget is None and body.cache is None and body.safety is None:
-        return NO_EXTENSIONS
+        return NAMING_MODELS if names_models else NO_EXTENSIONS
     if body.cache is not None:
         _check_cache(body.cache)
     if body.safety is not None:
         for name in body.safety.__struct_fields__:
             if getattr(body.safety, name):
                 raise unsupported(f"safety.{name}", "is not available in this version of the gateway")
-    return checked(Extensions(routing=body.routing or Routing(), budget=body.budget or Budget()))
+    asked = Extensions(routing=body.routing or Routing(), budget=body.budget or Budget(), names_models=names_models)
+    return checked(asked)
 
 
 def checked(extensions: Extensions) -> Extensions:
@@ -112,6 +109,7 @@ def merged(body: Extensions, headers: Extensions) -> Extensions:
             ),
             metadata=headers.metadata,
             strict=headers.strict,
+            names_models=body.names_models,
         )
     )
 
