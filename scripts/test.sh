@@ -3,11 +3,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 export PYTHONDONTWRITEBYTECODE=1
-if [ $# -eq 0 ] && ! command -v chromium >/dev/null 2>&1; then
-    # The pages are tested in a real browser.
-    echo "installing chromium for the tests of the pages" >&2
-    as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
-    as_root sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null' \
-        || echo "chromium could not be installed; the tests of the pages are skipped" >&2
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+install() {
+    echo "installing $1 for $2" >&2
+    as_root sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $1 >/dev/null" \
+        || echo "$1 could not be installed; $2 are skipped" >&2
+}
+if [ $# -eq 0 ]; then
+    command -v chromium >/dev/null 2>&1 || install "chromium chromium-driver" "the tests of the pages, in a real browser,"
+    command -v redis-server >/dev/null 2>&1 || install redis-server "the tests of the shared ledger, on a real Redis,"
 fi
 exec .venv/bin/python -m pytest "$@"

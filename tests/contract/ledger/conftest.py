@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+from tests.support.redis_server import shared_redis
 
 from onevault.core.ports import Ledger, Rates
 from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
+from onevault.stores.redis.engine import open_redis
+
+TENANT = "t1"
+
+Engine = AbstractAsyncContextManager[tuple[Ledger, Rates]]
 
 
-def _memory() -> tuple[Ledger, Rates]:
+@asynccontextmanager
+async def memory() -> AsyncGenerator[tuple[Ledger, Rates]]:
     minutes = TokenMinutes()
-    return MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
+    yield MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
 
 
-ENGINES: dict[str, Callable[[], tuple[Ledger, Rates]]] = {"memory": _memory}
+@asynccontextmanager
+async def redis() -> AsyncGenerator[tuple[Ledger, Rates]]:
+    server = shared_redis()
+    server.empty()
+    async with open_redis(server.url, tenant_of=lambda _: TENANT) as opened:
+        await opened.restore(TENANT, ())
+        yield opened.ledger, opened.rates
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {"memory": memory, "redis": redis}
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> tuple[Ledger, Rates]:
-    return ENGINES[request.param]()
+async def engine(request: pytest.FixtureRequest) -> AsyncGenerator[tuple[Ledger, Rates]]:
+    async with ENGINES[request.param]() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from tests.contract.ledger.conftest import ENGINES
 
 from onevault.core.faults import FaultKind
 from onevault.core.identity import Metric, ScopeId, Window
+from onevault.core.ports import Ledger
 from onevault.core.records import Held, QuotaReset, Settled
 from onevault.core.windows import day_and_month
 
@@ -93,11 +94,13 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.ledger, _ = ENGINES[self.engine]()
+        self.opened = ENGINES[self.engine]()
+        self.ledger, _ = self.loop.run_until_complete(self.opened.__aenter__())
         self.model = Model()
         self.number = 0
 
     def teardown(self) -> None:
+        self.loop.run_until_complete(self.opened.__aexit__(None, None, None))
         self.loop.close()
 
     @initialize(
@@ -231,13 +234,23 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             assert found.overshoot == total["overshoot"]
 
 
-LedgerAgainstModel.TestCase.settings = settings(
-    max_examples=1500 if LONG else 60,
-    stateful_step_count=60 if LONG else 40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+class RedisAgainstModel(LedgerAgainstModel):
+    engine = "redis"
+
+
+def _examples(most: int) -> settings:
+    return settings(
+        max_examples=most,
+        stateful_step_count=60 if LONG else 40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+LedgerAgainstModel.TestCase.settings = _examples(1500 if LONG else 60)
+RedisAgainstModel.TestCase.settings = _examples(300 if LONG else 10)
 test_the_ledger_always_knows_what_the_model_knows = LedgerAgainstModel.TestCase
+test_the_ledger_in_redis_always_knows_what_the_model_knows = RedisAgainstModel.TestCase
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -251,12 +264,11 @@ def test_no_sixty_seconds_hold_more_tokens_than_the_limit_and_none_are_refused_w
     engine: str, steps: list[tuple[int, int, int, int]]
 ) -> None:
     """Each step: milliseconds that pass, tokens asked for, tokens used in the end, after how many further steps it ends."""
-    ledger, _ = ENGINES[engine]()
     limit = tokens(KEY, Window.MINUTE, 100)
     counted: list[list[int]] = []
     ending: dict[int, list[tuple[Held, int, list[int]]]] = {}
 
-    async def run() -> None:
+    async def steps_of(ledger: Ledger) -> None:
         now_ns = NOON
         for number, (milliseconds, asked, used, later) in enumerate(steps):
             now_ns += milliseconds * 1_000_000
@@ -277,5 +289,9 @@ def test_no_sixty_seconds_hold_more_tokens_than_the_limit_and_none_are_refused_w
                 entry = [now_ns, asked]
                 counted.append(entry)
                 ending.setdefault(number + 1 + later, []).append((hold, used, entry))
+
+    async def run() -> None:
+        async with ENGINES[engine]() as (ledger, _):
+            await steps_of(ledger)
 
     asyncio.run(run())

@@ -1,0 +1,191 @@
+-- Money and tokens: holds, settlements, and what becomes of holds whose lease has run out.
+
+local PER_WINDOW_MONEY, PER_WINDOW_TOKENS, PER_MINUTE_TOKENS = 1, 2, 3
+
+-- A limit is { kind, scope, window or 0 for one call, maximum in two halves (of tokens the first) }.
+local function leaves_room(figures, limit, high, low, tokens)
+  local kind, max_high, max_low = limit[1], limit[4], limit[5]
+  if kind == PER_WINDOW_TOKENS then
+    return tokens == 0 or (figures and figures[TOKENS] + figures[TOKENS_HELD] or 0) + tokens <= max_high
+  end
+  if high == 0 and low == 0 then return true end
+  if figures then
+    high = high + figures[MONEY] + figures[HELD]
+    low = low + figures[MONEY + 1] + figures[HELD + 1]
+  end
+  return not is_more(high, low, max_high, max_low)
+end
+
+-- The window that a limit counts in; false for the limit of one call.
+local function figures_of(limit, scopes, day, month)
+  local which = limit[3]
+  if which == 0 then return false end
+  return window(scopes[limit[2] * KEYS_OF_SCOPE + 1], which == 1 and day or which == 2 and month or '')
+end
+
+-- What all limits of money together afford now; below nothing where they were lowered.
+local function money_left(limits, scopes, day, month)
+  local least_high, least_low
+  for _, limit in ipairs(limits) do
+    if limit[1] == PER_WINDOW_MONEY then
+      local high, low = limit[4], limit[5]
+      local figures = figures_of(limit, scopes, day, month)
+      if figures then
+        high, low = normal(high - figures[MONEY], low - figures[MONEY + 1])
+        high, low = normal(high - figures[HELD], low - figures[HELD + 1])
+      end
+      if not least_high or is_more(least_high, least_low, high, low) then least_high, least_low = high, low end
+    end
+  end
+  return least_high, least_low
+end
+
+-- The windows of the first `count` scopes of an operation, to be changed.
+local function each_window(scopes, count, day, month, change)
+  for place = 1, count * KEYS_OF_SCOPE, KEYS_OF_SCOPE do
+    local scope = scopes[place]
+    change(window_to_change(scope, day))
+    change(window_to_change(scope, month))
+    change(window_to_change(scope, ''))
+  end
+end
+
+function operations.reserve(key, scopes, given)
+  local id, s, ns, high, low, tokens, count, day, month, hold, limits = unpack(given)
+  local call = call_of(key)
+  if call.settled == VOID then return { GIVEN_UP } end
+  if call.hold or call.settled then return { OK, call.hold ~= false } end
+  local minutes = {}
+  for number, limit in ipairs(limits) do
+    if limit[1] == PER_MINUTE_TOKENS then
+      if tokens ~= 0 then
+        local minute = tokens_of(scopes[limit[2] * KEYS_OF_SCOPE + TOKEN_MINUTE])
+        local at_s, at_ns = advance_tokens(minute, s, ns)
+        if minute.sum + tokens > limit[4] then
+          return { REFUSED, number, tokens_fit_in_ns(minute, tokens, limit[4], at_s, at_ns) }
+        end
+        local is_new = true
+        for _, other in ipairs(minutes) do is_new = is_new and other[1] ~= minute end
+        if is_new then minutes[#minutes + 1] = { minute, at_s, at_ns, limit[2] } end
+      end
+    else
+      if not leaves_room(figures_of(limit, scopes, day, month), limit, high, low, tokens) then
+        if limit[1] == PER_WINDOW_TOKENS then return { REFUSED, number, -1 } end
+        return { REFUSED, number, -1, money_left(limits, scopes, day, month) }
+      end
+    end
+  end
+  local slices = {}
+  for _, counted in ipairs(minutes) do
+    local minute, at_s, at_ns, scope = unpack(counted)
+    slices[#slices + 1] = { scope, count_tokens(minute, tokens, at_s, at_ns) }
+  end
+  each_window(scopes, count, day, month, function(figures)
+    add(figures, HELD, high, low)
+    figures[TOKENS_HELD] = figures[TOKENS_HELD] + tokens
+  end)
+  call.hold = { high, low, tokens, hold, slices }
+  changed(key, call, id, true)
+  return { OK, true }
+end
+
+-- Takes a hold out of its windows, and puts a cost, tokens and requests there instead.
+local function replace(hold, scopes, count, day, month, high, low, tokens, requests)
+  local held_high, held_low, held_tokens = hold[1], hold[2], hold[3]
+  each_window(scopes, count, day, month, function(figures)
+    add(figures, HELD, -held_high, -held_low)
+    add(figures, MONEY, high, low)
+    figures[TOKENS_HELD] = figures[TOKENS_HELD] - held_tokens
+    figures[TOKENS] = figures[TOKENS] + tokens
+    figures[REQUESTS] = figures[REQUESTS] + requests
+  end)
+end
+
+local function change_slices(slices, scopes, tokens)
+  for _, place in ipairs(slices) do
+    change_tokens(tokens_of(scopes[place[1] * KEYS_OF_SCOPE + TOKEN_MINUTE]), place[2], tokens)
+  end
+end
+
+local NOTHING = { 0, 0, 0, '', {} }
+
+-- `released`: there was no answer to its reservation, which is given up.
+function operations.settle(key, scopes, given)
+  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said =
+    unpack(given)
+  local call = call_of(key)
+  local hold, put_down = call.hold, type(call.settled) == 'table' and call.settled
+  if hold and hold[4] ~= hold_said then return { MOVED, hold[4] } end
+  if not hold and (call.settled == true or not (was_held or released)) then return { OK } end
+  if hold then
+    held_high, held_low = hold[1], hold[2]
+    replace(hold, scopes, count, day, month, high, low, tokens, was_held and 1 or 0)
+    change_slices(hold[5], scopes, tokens - hold[3])
+  elseif put_down then
+    held_high, held_low = put_down[1], put_down[2]
+    local paid_high, paid_low = normal(high - held_high, low - held_low)
+    replace(NOTHING, scopes, count, day, month, paid_high, paid_low, tokens - put_down[3], was_held and 1 or 0)
+  elseif was_held then
+    replace(NOTHING, scopes, count, day, month, high, low, tokens, 1)
+  end
+  local over_high, over_low = normal(high - held_high, low - held_low)
+  if was_held and is_more(over_high, over_low, 0, 0) then
+    each_window(scopes, count, day, month, function(figures) add(figures, OVERSHOOT, over_high, over_low) end)
+  end
+  call.hold, call.settled = false, not released or VOID
+  changed(key, call, id, false)
+  return { OK }
+end
+
+-- Ends the leases of a call that nobody renews. The first time it is asked without knowing the call's scopes, and told them.
+function operations.expire(key, scopes, given)
+  local id, running, hold_said, run_count, hold_count, day, month = unpack(given)
+  local deadline = tonumber(redis.call('ZSCORE', LEASES, id))
+  local call = call_of(key)
+  if not deadline or deadline > now_ms or call.begins then return { OK, false } end
+  if (call.run or '') ~= running or (call.hold and call.hold[4] or '') ~= hold_said then
+    return { MOVED, call.hold and call.hold[4] or '', call.run or '' }
+  end
+  if call.run then change_running(scopes, hold_count + 1, hold_count + run_count, -1) end
+  local hold = call.hold
+  if hold and settings.spend_expired then
+    replace(hold, scopes, hold_count, day, month, hold[1], hold[2], hold[3], 0)
+    call.settled = { hold[1], hold[2], hold[3] }
+  elseif hold then
+    replace(hold, scopes, hold_count, day, month, 0, 0, 0, 0)
+    change_slices(hold[5], scopes, -hold[3])
+  end
+  call.run, call.hold = false, false
+  changed(key, call, id, false)
+  return { OK, true }
+end
+
+-- A new lease for calls that are alive; tells which of them had none any more.
+function operations.renew(_, _, given)
+  local lost = {}
+  for _, id in ipairs(given) do
+    if redis.call('ZSCORE', LEASES, id) then
+      redis.call('ZADD', LEASES, now_ms + settings.lease_ms, id)
+    else
+      lost[#lost + 1] = id
+    end
+  end
+  return { OK, lost }
+end
+
+function operations.forget_spent(_, scopes, labels)
+  for _, label in ipairs(labels) do
+    if scope_at(scopes[1])[label] then
+      local figures = window_to_change(scopes[1], label)
+      figures[MONEY], figures[MONEY + 1], figures[TOKENS], figures[REQUESTS] = 0, 0, 0, 0
+    end
+  end
+  return { OK }
+end
+
+-- Takes the figures of windows out, as they are at this place in the batch.
+function operations.figures(_, scopes, labels)
+  local found = {}
+  for place, label in ipairs(labels) do found[place] = { unpack(window(scopes[1], label)) } end
+  return { OK, found }
+end

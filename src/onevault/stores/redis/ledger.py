@@ -1,0 +1,152 @@
+"""The ledger in Redis: the store decides whether a call's money and tokens can be held, for all processes at once.
+
+When the store does not answer, reservations are refused (STORE_UNAVAILABLE) and settlements are owed: kept in this process and sent
+until the store has taken them. Nothing is ever counted in this process instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from onevault.core.faults import Fault
+from onevault.core.identity import Limit, Metric, ScopeId, Window
+from onevault.core.money import NANOS_PER_USD, Nanos
+from onevault.core.ports import Figures
+from onevault.core.records import Held, QuotaReset, Settled
+from onevault.core.windows import NS_PER_S, day_and_month
+from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
+from onevault.stores.redis.batches import Batches
+from onevault.stores.redis.leases import HELD, Leases, hold_named, windows_of_hold
+from onevault.stores.redis.limits import ByIdentity, LedgerLimits, ledger_limits
+from onevault.stores.redis.operations import GIVEN_UP, MOVED, REFUSED, Answer, Operation
+
+TenantOf = Callable[[ScopeId], str]
+"""Which tenant a scope belongs to."""
+_NO_CALL: Final = ""
+
+
+class RedisLedger:
+    """Implements `ports.Ledger`. `tenant_of` is asked where a port names a scope and not its tenant."""
+
+    def __init__(self, batches: Batches, leases: Leases, tenant_of: TenantOf) -> None:
+        self._batches = batches
+        self._leases = leases
+        self._tenant_of = tenant_of
+        self._known: ByIdentity[LedgerLimits] = ByIdentity()
+
+    async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
+        """As `ports.Ledger.reserve`. Raises Fault STORE_UNAVAILABLE where it is not known to be held; should it be all the
+        same, it is given back: at once if the store answers, else as soon as it does, at the latest with its lease. To reserve the
+        same call again is then refused too; to settle it is not."""
+        plan = self._limits(held.scopes, limits)
+        lane = self._batches.lane(held.caller.tenant_id)
+        keys = lane.keys
+        day, month = day_and_month(held.at_ns, held.time_zone)
+        call_id, amount = held.call_id, held.amount
+        hold = hold_named(day, month, plan.joined)
+        call_key = keys.call(call_id)
+        counted_keys = scope_keys = keys.of_scopes(plan.scopes)
+
+        def release() -> Operation:
+            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold)
+            return Operation("settle", call_key, counted_keys, nothing, is_owed=True)
+
+        given = (
+            call_id,
+            *divmod(held.at_ns, NS_PER_S),
+            *divmod(amount, NANOS_PER_USD),
+            held.tokens,
+            plan.counted,
+            day,
+            month,
+            hold,
+            plan.given,
+        )
+        answer = await self._batches.ask(lane, Operation("reserve", call_key, scope_keys, given, undo=release))
+        if answer[0] == REFUSED:
+            raise _refusal(answer, plan, held)
+        if answer[0] == GIVEN_UP:
+            raise self._batches.away()
+        if answer[1]:
+            self._leases.begin(lane, call_id, HELD)
+
+    async def settle(self, settled: Settled) -> None:
+        """As `ports.Ledger.settle`. Returns when the store has taken the settlement, or is known not to answer: then it is owed,
+        and its hold stays. Raises Fault STORE_UNAVAILABLE only when too many are owed already."""
+        lane = self._batches.lane(settled.caller.tenant_id)
+        keys, call_id = lane.keys, settled.call_id
+        day, month = day_and_month(settled.started_ns, settled.time_zone)
+        scopes = settled.scopes
+        hold = hold_named(day, month, "\n".join(scopes))
+        usage = settled.usage
+        figures = (
+            call_id,
+            settled.held,
+            False,
+            *divmod(settled.cost, NANOS_PER_USD),
+            *divmod(settled.amount_held, NANOS_PER_USD),
+            usage.input_tokens + usage.output_tokens,
+        )
+
+        def over() -> None:
+            self._leases.end(call_id, HELD)
+
+        while True:
+            given = (*figures, len(scopes), day, month, hold)
+            scope_keys = keys.of_scopes(scopes)
+            operation = Operation("settle", keys.call(call_id), scope_keys, given, is_owed=True, after=over)
+            answer = await self._batches.ask(lane, operation)
+            if answer[0] != MOVED:
+                return
+            # It was held in other windows than its settlement says: those of the hold count.
+            hold = answer[1]
+            day, month, scopes = windows_of_hold(hold)
+
+    async def reset(self, reset: QuotaReset) -> None:
+        """As `ports.Ledger.reset`. Raises Fault STORE_UNAVAILABLE; to repeat it is harmless."""
+        await self._ask_of_scope("forget_spent", reset.scope, day_and_month(reset.at_ns, reset.time_zone))
+
+    async def figures(self, scope: ScopeId, *, time_zone: str, now_ns: int) -> Figures:
+        """As `ports.Ledger.figures`. Raises Fault STORE_UNAVAILABLE."""
+        day, month = day_and_month(now_ns, time_zone)
+        answer = await self._ask_of_scope("figures", scope, (day, month, ""))
+        today, this_month, total = answer[1]
+        return Figures(
+            scope=scope,
+            day=day,
+            month=month,
+            spent_day=_nanos(today[0], today[1]),
+            spent_month=_nanos(this_month[0], this_month[1]),
+            spent_total=_nanos(total[0], total[1]),
+            held=_nanos(total[2], total[3]),
+            requests_day=today[6],
+            requests_month=this_month[6],
+            tokens_month=this_month[4],
+            overshoot=_nanos(total[7], total[8]),
+        )
+
+    async def _ask_of_scope(self, name: str, scope: ScopeId, labels: tuple[str, ...]) -> Answer:
+        lane = self._batches.lane(self._tenant_of(scope))
+        return await self._batches.ask(lane, Operation(name, "", lane.keys.of_scopes((scope,)), labels))
+
+    def _limits(self, scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> LedgerLimits:
+        if not isinstance(limits, tuple):
+            return ledger_limits(scopes, limits)
+        return self._known.get(scopes, limits) or self._known.put(scopes, limits, ledger_limits(scopes, limits))
+
+
+def _refusal(answer: Answer, plan: LedgerLimits, held: Held) -> Fault:
+    limit, wait_ns = plan.of[answer[1] - 1], answer[2]
+    if limit.window is Window.MINUTE:
+        return over_tokens_per_minute(limit, retry_after_s=wait_ns / NS_PER_S if wait_ns >= 0 else None)
+    is_money = limit.metric is Metric.MONEY
+    fits_alone = (held.amount if is_money else held.tokens) <= limit.maximum
+    refusal = over_held(limit, fits_alone=fits_alone, at_ns=held.at_ns, time_zone=held.time_zone)
+    if is_money:
+        refusal.money_left = max(0, _nanos(answer[3], answer[4]))
+    return refusal
+
+
+def _nanos(dollars: int, nanos: int) -> Nanos:
+    return Nanos(dollars * NANOS_PER_USD + nanos)

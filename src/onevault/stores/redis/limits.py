@@ -1,0 +1,102 @@
+"""A caller's limits as the store understands them, worked out once per caller and not per call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from onevault.core.identity import Limit, Metric, ScopeId, Window
+from onevault.core.money import NANOS_PER_USD
+
+_KNOWN_MAX: Final = 20_000
+_TOKENS_MAX: Final = 2**53
+_PLACES: Final = {Window.NOW: 0, Window.DAY: 1, Window.MONTH: 2, Window.TOTAL: 3}
+_MONEY, _TOKENS, _TOKENS_PER_MINUTE = 1, 2, 3
+_PER_MINUTE, _CONCURRENT, _PER_CALENDAR = 1, 2, 3
+
+T = TypeVar("T")
+
+
+class LedgerLimits(msgspec.Struct, frozen=True):
+    """`scopes` begin with the `counted` ones, after which come those that only have a limit; `of` are the limits in `given`."""
+
+    scopes: tuple[ScopeId, ...]
+    counted: int
+    joined: str
+    given: tuple[tuple[int, ...], ...]
+    of: tuple[Limit, ...]
+
+
+class RatesLimits(msgspec.Struct, frozen=True):
+    """`given` are limits of attempts and concurrency, `tokens` those of tokens per minute, whose standing is told."""
+
+    joined: str
+    given: tuple[tuple[int, ...], ...]
+    tokens: tuple[tuple[int, int], ...]
+    of: tuple[Limit, ...]
+
+
+def ledger_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> LedgerLimits:
+    """Limits of money and tokens; others are passed over. Raises ValueError for money per minute."""
+    everywhere = list(scopes)
+    given: list[tuple[int, ...]] = []
+    of: list[Limit] = []
+    for limit in limits:
+        if limit.metric is not Metric.MONEY and limit.metric is not Metric.TOKENS:
+            continue
+        if limit.scope not in everywhere:
+            everywhere.append(limit.scope)
+        scope = everywhere.index(limit.scope)
+        if limit.window is Window.MINUTE:
+            if limit.metric is Metric.MONEY:
+                raise ValueError("money cannot be limited per minute")
+            given.append((_TOKENS_PER_MINUTE, scope, 0, min(limit.maximum, _TOKENS_MAX), 0))
+        elif limit.metric is Metric.MONEY:
+            given.append((_MONEY, scope, _PLACES[limit.window], *divmod(limit.maximum, NANOS_PER_USD)))
+        else:
+            given.append((_TOKENS, scope, _PLACES[limit.window], min(limit.maximum, _TOKENS_MAX), 0))
+        of.append(limit)
+    return LedgerLimits(tuple(everywhere), len(scopes), "\n".join(scopes), tuple(given), tuple(of))
+
+
+def rates_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> RatesLimits:
+    """Limits of attempts and concurrency. Raises ValueError for a window that attempts are not counted in."""
+    given: list[tuple[int, ...]] = []
+    tokens: list[tuple[int, int]] = []
+    of: list[Limit] = []
+    for limit in limits:
+        metric, window = limit.metric, limit.window
+        if metric is Metric.TOKENS and window is Window.MINUTE:
+            tokens.append((scopes.index(limit.scope), min(limit.maximum, _TOKENS_MAX)))
+        elif metric is Metric.CONCURRENCY:
+            given.append((_CONCURRENT, scopes.index(limit.scope), _PLACES[Window.TOTAL], limit.maximum))
+            of.append(limit)
+        elif metric is Metric.REQUESTS:
+            if window not in (Window.MINUTE, Window.DAY, Window.MONTH):
+                raise ValueError(f"requests cannot be limited per {window}")
+            kind = _PER_MINUTE if window is Window.MINUTE else _PER_CALENDAR
+            given.append((kind, scopes.index(limit.scope), _PLACES.get(window, 0), limit.maximum))
+            of.append(limit)
+    return RatesLimits("\n".join(scopes), tuple(given), tuple(tokens), tuple(of))
+
+
+class ByIdentity(Generic[T]):
+    """Remembers what was worked out for the very same scopes and limits (they change only with the configuration)."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[object, object, T]] = {}
+
+    def get(self, scopes: tuple[ScopeId, ...], limits: tuple[Limit, ...]) -> T | None:
+        known = self._known.get((id(scopes), id(limits)))
+        return known[2] if known is not None else None
+
+    def put(self, scopes: tuple[ScopeId, ...], limits: tuple[Limit, ...], found: T) -> T:
+        """Keeps scopes and limits alive too, so that their identity is not given to others."""
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[id(scopes), id(limits)] = scopes, limits, found
+        return found

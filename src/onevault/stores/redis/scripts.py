@@ -1,0 +1,50 @@
+"""The Lua programs as they are sent to the store: whole texts, called by their SHA-1."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from onevault.stores.redis.settings import DAYS_AROUND, MONTHS_AROUND, RedisSettings
+
+_PARTS: Final = ("numbers", "records", "minutes", "rates", "ledger", "batch")
+_MS: Final = 1000
+
+
+class Script(msgspec.Struct, frozen=True):
+    """`sha` is what EVALSHA calls it by."""
+
+    text: str
+    sha: str
+
+
+def batch_script(settings: RedisSettings) -> Script:
+    """The program that decides a batch of operations, with its settings written into it."""
+    head = (
+        f"local settings = {{ lease_ms = {int(settings.lease_s * _MS)}, settled_ms = {int(settings.settled_kept_s * _MS)}, "
+        f"spend_expired = {'true' if settings.spend_expired_holds else 'false'}, "
+        f"expired_at_once = {settings.expired_per_batch_max}, "
+        f"days_around = {DAYS_AROUND}, months_around = {MONTHS_AROUND} }}\n"
+    )
+    return _script(head + "".join(_source(part) for part in _PARTS))
+
+
+def restore_script() -> Script:
+    """The program that fills an empty store."""
+    return _script(_source("restore"))
+
+
+def standing_script() -> Script:
+    """The program that reads the mark of a filled store: `=` and what was kept with it, or empty."""
+    return _script("return redis.call('GET', KEYS[1]) or ''")
+
+
+def _source(name: str) -> str:
+    return files("onevault.stores.redis").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _script(text: str) -> Script:
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
