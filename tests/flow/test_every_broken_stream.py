@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.error import HTTPError
+
 import anthropic
 import openai
 import pytest
@@ -14,7 +16,7 @@ from tests.support.processes import GatewayProcess, http
 
 FRAMINGS = ("openai", "anthropic", "google", "vertex", "bedrock", "cohere", "ollama")
 BREAKS = ("cut_after=3", "end_after=3", "reset_after=3", "malformed=frame", "malformed=status_in_stream", "truncate")
-RAISED = (openai.APIError, anthropic.APIError, google.APIError, BrokenOff)
+RAISED = (openai.APIError, anthropic.APIError, google.APIError, BrokenOff, HTTPError)
 
 
 @pytest.mark.parametrize("broken", BREAKS)
