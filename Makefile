@@ -30,6 +30,6 @@ docs:
 	.venv/bin/python -m scripts.docs
 
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/core.txt
-	uv pip compile pyproject.toml --group test --group check --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c requirements/core.txt -o requirements/dev.txt
-	printf 'hatchling==1.33.0\neditables==0.6\n' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/build.txt
+	uv pip compile pyproject.toml --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/core.txt
+	uv pip compile pyproject.toml --group test --group check --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c requirements/core.txt -o requirements/dev.txt
+	printf 'hatchling==1.33.0\neditables==0.6\n' | uv pip compile - --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/build.txt
