@@ -23,6 +23,7 @@ from onevault.core.identity import (
     Window,
 )
 from onevault.core.money import Nanos
+from onevault.core.notices import Notice
 from onevault.core.operations import Capability, Dialect, Operation
 from onevault.core.prices import Price
 from onevault.core.records import Held, QuotaReset, Record, Settled
@@ -318,6 +319,13 @@ class Sender(Protocol):
         """One attempt. Entering waits for the first events; leaving closes the provider's connection at once unless the
         answer was read to its end. Raises Fault: PROVIDER_ERROR, PROVIDER_TIMEOUT, RATE_LIMITED, or what the provider's
         own fault means for the caller."""
+
+
+class Notices(Protocol):
+    """Where it is told what happened that somebody may want to know. Not for the figures of ordinary calls: those are the observer's."""
+
+    def tell(self, notice: Notice) -> None:
+        """Takes it and returns at once; never raises. Kept and delivered later, at least once; what cannot be kept is counted."""
 
 
 class Observer(Protocol):
