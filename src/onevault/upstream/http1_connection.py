@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from collections.abc import Callable
 from time import monotonic
@@ -60,6 +61,7 @@ class Connection(Deadlines):
         "_timed_out",
         "_total_at",
         "_transport",
+        "_unread",
         "_wanted",
         "_writing_paused",
         "answered",
@@ -74,6 +76,7 @@ class Connection(Deadlines):
 
     _transport: asyncio.Transport
     _parser: httptools.HttpResponseParser
+    _unread: select.poll | None
 
     def __init__(
         self,
@@ -194,6 +197,16 @@ class Connection(Deadlines):
         if self._reading_paused:
             self._resume_reading()
 
+    def may_begin(self) -> bool:
+        """Whether an idle connection is still fit for an exchange.
+
+        What the server sent after its last answer, or its FIN, may lie in the socket while the event loop has not come to read
+        it. Once a request is out, such bytes could not be told from the answer to it. (Over TLS they may be a session ticket.)
+        """
+        if self._unread is not None and self._unread.poll(0):
+            self.fail("the server sent bytes that nobody had asked for, or closed the connection")
+        return self.state == IDLE
+
     def error(self) -> TransportError:
         """Why the exchange broke."""
         return TransportError(self._message, phase=self.phase, timeout=self._timed_out)
@@ -273,7 +286,11 @@ class Connection(Deadlines):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         stream = self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclasses
         # Paused means: something is unsent. TLS transports of asyncio compare with >=, so 0 would pause them for good.
-        stream.set_write_buffer_limits(high=1 if stream.get_extra_info("ssl_object") is not None else 0, low=0)
+        is_tls = stream.get_extra_info("ssl_object") is not None
+        stream.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
+        self._unread = None if is_tls else select.poll()
+        if self._unread is not None:
+            self._unread.register(stream.get_extra_info("socket").fileno(), select.POLLIN)
         self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:

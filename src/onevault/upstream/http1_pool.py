@@ -60,8 +60,12 @@ class Pool:
         self._closed = False
 
     def idle(self) -> Connection | None:
-        """An idle connection that the server has not closed, as far as the event loop knows; None if there is none."""
-        return self._idle.pop() if self._idle else None
+        """An idle connection that the server has neither closed nor written to; None if there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.may_begin():
+                return connection
+        return None
 
     async def connection(self, *, until: float, fresh: bool) -> Connection:
         """A connection by `until` (monotonic seconds); a `fresh` one has carried nothing before.
@@ -71,8 +75,8 @@ class Pool:
         while True:
             if self._closed:
                 raise TransportError("the transport is closed", phase=Phase.CONNECT)
-            if self._idle and not fresh:
-                return self._idle.pop()
+            if not fresh and (connection := self.idle()) is not None:
+                return connection
             if self._idle and self._slots >= self._settings.connections_per_origin_max:
                 self._idle[0].fail("its slot was needed for a new connection")
             if self._slots < self._settings.connections_per_origin_max:

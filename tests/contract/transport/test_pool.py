@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 
 import pytest
@@ -274,6 +276,34 @@ async def test_bytes_after_an_answer_are_never_taken_for_the_next(
             await asyncio.sleep(3 * pause_s)
             if is_lean(transport):
                 assert server.connections_made == number
+
+
+@pytest.mark.parametrize("unread", [*GARBAGE.values(), b""], ids=[*GARBAGE, "its end"])
+async def test_bytes_that_wait_in_the_socket_are_never_taken_for_the_next_answer(
+    transport: Transport, unread: bytes
+) -> None:
+    """The event loop was busy and has not read them when the next exchange begins."""
+    if not is_lean(transport):
+        pytest.skip("aiohttp looks at what the event loop has read alone")
+    sockets: list[socket.socket] = []
+
+    async def handle(connection: WireConnection) -> None:
+        while True:
+            await connection.request()
+            sockets.append(connection.writer.get_extra_info("socket"))
+            await connection.send(answer())
+
+    async with WireServer(handle) as server:
+        for number in range(1, 4):
+            assert await call(transport, ask(server.origin)) == b"ok"
+            assert server.connections_made == number
+            descriptor = sockets[-1].fileno()
+            if unread:
+                os.write(descriptor, unread)
+            else:
+                sending = socket.socket(fileno=os.dup(descriptor))
+                sending.shutdown(socket.SHUT_WR)
+                sending.close()
 
 
 async def test_closing_breaks_what_is_in_flight_and_refuses_what_comes(make_transport: MakeTransport) -> None:
