@@ -17,7 +17,7 @@ from tests.support.killing import Lane
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, begin, call, question
 
-KILLS = 10_000 if LONG else 100
+KILLS = 10_000 if LONG else 30
 KILLS_WHILE_STARTING = 500 if LONG else 14
 LANES = 2
 CALLERS = 30
