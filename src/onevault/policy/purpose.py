@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from typing import Final
 
 import msgspec
@@ -27,9 +28,12 @@ class MasterKey(msgspec.Struct, frozen=True):
 
 def master_key(text: str) -> MasterKey:
     """A master key as it is written: 32 bytes in base64, of either alphabet. Raises ValueError for anything else."""
-    key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    try:
+        key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except binascii.Error:
+        key = b""
     if len(key) != KEY_BYTES:
-        raise ValueError(f"a master key has {KEY_BYTES} bytes, not {len(key)}")
+        raise ValueError(f"a master key is {KEY_BYTES} bytes in base64")
     return MasterKey(f"mk_{_derived(key, 'key-id', _ID_BYTES).hex()}", key)
 
 

@@ -39,10 +39,10 @@ def test_a_master_key_is_known_by_an_id_that_says_nothing_of_it() -> None:
 
 @pytest.mark.parametrize("text", ["", "AAAA", "not base64!", base64.b64encode(bytes(31)).decode()])
 def test_what_is_not_32_bytes_in_base64_is_no_master_key(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a master key is 32 bytes in base64"):
         master_key(text)
 
 
 def test_a_purpose_without_a_name_is_refused() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a purpose that has a name"):
         purpose_key(MASTER, "")
