@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import NewType
@@ -43,6 +45,8 @@ class Status(StrEnum):
     SUSPENDED = "suspended"
     REVOKED = "revoked"
     DELETED = "deleted"
+    EXPIRED = "expired"
+    """Of a provider key whose time is over."""
 
 
 class Role(StrEnum):
@@ -90,6 +94,8 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     created_at_ms: int = 0
     version: int = 1
+    byok: str | None = None
+    """What becomes of its own provider keys: `preferred` (None, too), `required` or `off`."""
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +181,77 @@ class AdminKey(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
+class DataKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that a tenant's secrets are sealed with, itself wrapped by the key that `encryption_key_id` names."""
+
+    data_key_id: str
+    tenant_id: str
+    wrapped: bytes
+    encryption_key_id: str
+    status: Status = Status.ACTIVE
+    """Revoked: nothing is sealed with it any more."""
+    created_at_ms: int = 0
+    version: int = 1
+
+
+class ProviderKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential for a provider entry, which its customer brings (BYOK) or the operator keeps in the vault instead of a file.
+
+    `org_id` is that of the customer, or `of_tenant(…)`. `sealed` opens with the tenant's data key, which `encryption_key_id` wraps.
+    `tail` is shown to people (4 characters at most), `fingerprint` tells equal credentials. Money in nanos; None is no limit.
+    """
+
+    provider_key_id: str
+    org_id: str
+    provider: str
+    credential: str
+    """Which kind it is: `api_key`, `aws` or `service_account`."""
+    sealed: bytes
+    encryption_key_id: str
+    tail: str
+    fingerprint: str
+    name: str = ""
+    status: Status = Status.ACTIVE
+    expires_at_ms: int | None = None
+    allowed_models: tuple[str, ...] | None = None
+    daily_limit: int | None = None
+    monthly_limit: int | None = None
+    last_validated_ms: int | None = None
+    created_at_ms: int = 0
+    version: int = 1
+
+    @property
+    def slot(self) -> bytes:
+        """Of which there is one at a time: a customer's key for a provider entry, the operator's of a name."""
+        return hashlib.sha256((self.name if is_of_tenant(self.org_id) else self.provider).encode()).digest()
+
+    def works_at(self, now_ms: int) -> bool:
+        return self.status is Status.ACTIVE and (self.expires_at_ms is None or now_ms < self.expires_at_ms)
+
+
+def of_tenant(tenant_id: str) -> str:
+    """What stands in place of an organization where something belongs to the whole tenant; no organization is called so."""
+    return f"(tenant {tenant_id})"
+
+
+def tenant_of(org_id: str) -> str:
+    """The tenant that `of_tenant` names."""
+    return org_id.removeprefix("(tenant ").removesuffix(")")
+
+
+def is_of_tenant(org_id: str) -> bool:
+    return org_id.startswith("(tenant ")
+
+
+class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer's own provider key as a call is made with it: in which scopes the call then counts, and under which limits."""
+
+    provider_key_id: str
+    allowed_models: frozenset[str] | None
+    scopes: tuple[ScopeId, ...]
+    limits: tuple[Limit, ...]
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller, resolved once per change of configuration and not per call.
 
@@ -195,6 +272,18 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     allowed_providers: frozenset[str] | None = None
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] | None = None
     team_id: str | None = None
+    own_keys: Mapping[str, OwnKey] = {}  # msgspec copies mutable defaults
+    """The customer's own provider keys by provider entry."""
+    own_keys_only: bool = False
+    """Nothing but those may be used."""
+
+    def scopes_at(self, provider: str, credential: str) -> tuple[ScopeId, ...]:
+        """The scopes in which a call counts that is made with this credential ("": the gateway's)."""
+        return self.own_keys[provider].scopes if credential else self.scopes
+
+    def limits_at(self, provider: str, credential: str) -> tuple[Limit, ...]:
+        """The limits of such a call."""
+        return self.own_keys[provider].limits if credential else self.limits
 
     @property
     def has_budget(self) -> bool:

@@ -13,9 +13,11 @@ from onevault.core.events import Event
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
+    DataKey,
     Limit,
     Organization,
     Principal,
+    ProviderKey,
     ScopeId,
     Team,
     Tenant,
@@ -27,6 +29,7 @@ from onevault.core.notices import Notice
 from onevault.core.operations import Capability, Dialect, Operation
 from onevault.core.prices import Price
 from onevault.core.records import Held, QuotaReset, Record, Settled
+from onevault.core.secret_places import Place
 
 # ---- time, chance --------------------------------------------------------------------------------------------------
 
@@ -149,9 +152,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     teams: dict[str, Team] = {}  # msgspec copies mutable defaults
     tenants: dict[str, Tenant] = {}
     admin_keys: dict[str, AdminKey] = {}
+    provider_keys: dict[str, ProviderKey] = {}
+    data_keys: dict[str, DataKey] = {}
 
 
-Entity = Tenant | Organization | Team | User | ApiKey | AdminKey
+Entity = Tenant | Organization | Team | User | ApiKey | AdminKey | ProviderKey | DataKey
 """What is kept in the directory with its history."""
 
 
@@ -175,6 +180,46 @@ class Directory(Protocol):
     async def put(self, change: Change) -> None:
         """Adds the entity's new state to its history. Raises Fault CONFLICT when the stored version is not the one before
         (`entity.version - 1`), so two admins cannot overwrite each other."""
+
+
+# ---- secrets --------------------------------------------------------------------------------------------------------
+
+
+class KeyService(Protocol):
+    """Wraps data keys with a key that stays where it is: a master key of this installation, or a key management service."""
+
+    @property
+    def current_id(self) -> str:
+        """The id of the key that wraps now."""
+
+    def knows(self, key_id: str) -> bool:
+        """Whether it unwraps what was wrapped with this key."""
+
+    async def wrap(self, data_key: bytes, data_key_id: str) -> bytes:
+        """The data key wrapped with the current key, for this id alone; a second call wraps it differently."""
+
+    async def unwrap(self, wrapped: bytes, data_key_id: str) -> bytes:
+        """The data key. Raises `envelope.Unreadable` for what another key wrapped, for another id, or what was changed."""
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A sealed text, and the id of the key that wraps the data key which it is sealed with."""
+
+    envelope: bytes
+    encryption_key_id: str
+
+
+class Sealer(Protocol):
+    """Seals the secrets of a tenant for their place in the vault (AES-256-GCM under the tenant's data key)."""
+
+    async def seal(self, text: bytes, place: Place) -> Sealed:
+        """The text sealed; twice the same text is sealed differently. Raises Fault STORE_UNAVAILABLE where no key is to be had."""
+
+    async def open(self, envelope: bytes, place: Place) -> bytes:
+        """The text again. Raises Fault STORE_UNAVAILABLE for what does not open in this place."""
+
+    async def fingerprint(self, text: bytes, purpose: str) -> str:
+        """The same for the same text as long as the data key stays, and useless to who has not the data key."""
 
 
 class Requests(Protocol):
@@ -238,6 +283,8 @@ class Target(msgspec.Struct, frozen=True):
     """What the model is known not to be able to."""
     unpriced: str = ""
     """What is missing for a price, where there is none."""
+    credential: str = ""
+    """The id of the customer's own provider key that it is called with; "": the gateway's."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -250,6 +297,11 @@ class Plan(msgspec.Struct, frozen=True):
     excluded: tuple[tuple[str, str], ...] = ()
     clamp: bool = False
     """Whether the output may be limited further, to what the money that is left pays for."""
+
+    @property
+    def credential(self) -> str:
+        """The customer's own provider key that all targets are called with; "": the gateway's own credentials."""
+        return self.targets[0].credential if self.targets else ""
 
 
 class Catalog(Protocol):

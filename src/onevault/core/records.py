@@ -45,6 +45,8 @@ class Held(msgspec.Struct, frozen=True, array_like=True, tag="held"):
     provider: str
     model: str
     price_version: str
+    provider_key: str = ""
+    """The customer's own provider key that the call is made with; "": the gateway's."""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +99,8 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
     user_agent: str = ""
     end_user: str = ""
     metadata: dict[str, str] = {}  # msgspec copies mutable defaults
+    provider_key: str = ""
+    """The customer's own provider key that the call was made with: its provider's cost is the customer's own."""
 
 
 class QuotaReset(msgspec.Struct, frozen=True, array_like=True, tag="reset"):

@@ -43,7 +43,7 @@ def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
         call_id=request.call_id,
         at_ns=request.started_ns,
         caller=Caller(principal.tenant_id, principal.org_id, principal.user_id, principal.key_id),
-        scopes=principal.scopes,
+        scopes=principal.scopes_at(first.provider, first.credential),
         time_zone=principal.time_zone,
         amount=amount,
         tokens=input_tokens + output_tokens,
@@ -52,6 +52,7 @@ def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
         provider=first.provider,
         model=first.model,
         price_version=first.price.version if first.price else "",
+        provider_key=first.credential,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Principal
+from onevault.core.identity import Principal, ScopeId
 from onevault.core.money import ZERO, Nanos
 from onevault.core.ports import Plan, Target
 from onevault.core.records import AttemptRecord, Caller, Outcome, Settled
@@ -39,6 +39,8 @@ class Receipt:
     output_limit: int | None = None
     """What the output of each choice was limited to because the money left pays for no more; None where it was not."""
     held: bool = False
+    scopes: tuple[ScopeId, ...] = ()
+    """In which the call counts, once it is held."""
     amount_held: Nanos = ZERO
     tokens_held: int = 0
     cost: Nanos = ZERO
@@ -63,7 +65,7 @@ class Receipt:
             at_ns=now_ns,
             started_ns=request.started_ns,
             caller=Caller(principal.tenant_id, principal.org_id, principal.user_id, principal.key_id),
-            scopes=principal.scopes,
+            scopes=self.scopes or principal.scopes,
             time_zone=principal.time_zone,
             held=self.held,
             amount_held=self.amount_held,
@@ -88,6 +90,7 @@ class Receipt:
             request_ip=request.address,
             user_agent=request.user_agent,
             end_user=incoming.end_user or "",
+            provider_key=self.plan.credential if self.plan else "",
             metadata={**incoming.extensions.metadata, **incoming.metadata},
         )
 

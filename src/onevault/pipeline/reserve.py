@@ -45,6 +45,7 @@ class Reserve:
         if plan is not receipt.plan:
             receipt.plan, receipt.output_limit = plan, plan.output_tokens_max
         receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
+        receipt.scopes = held.scopes
         operation, size = receipt.incoming.operation, receipt.incoming.size
         ranked = size.searches_at_most if operation is Operation.RERANK else 0
         tab = Tab(size, plan, free=operation in FREE, searches=ranked)
@@ -64,11 +65,12 @@ class Reserve:
         """What is held now, and the plan that it covers. Each hold is one decision of the ledger, so it is exact whoever else
         asks meanwhile; one that came too late is tried again with what the ledger said was left."""
         plan, lowerings = asked, 0
+        limits = principal.limits_at(asked.targets[0].provider, asked.credential)
         while True:
             held = hold_of(principal, plan, receipt)
             try:
                 check_callers_budget(plan, receipt.incoming, held.amount)
-                await self.ledger.reserve(held, principal.limits)
+                await self.ledger.reserve(held, limits)
             except Fault as refusal:
                 lower = lowered(asked, receipt, refusal) if lowerings < HOLDS_LOWERED_MAX else None
                 if lower is None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from onevault.core.codec import Incoming, OnInsufficient
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Principal
+from onevault.core.identity import Metric, Principal
 from onevault.core.ports import Catalog, Plan, Target
 from onevault.policy import capabilities
+from onevault.policy.byok import paid_by
 from onevault.policy.pricing import missing_price
 
 Exclusions = tuple[tuple[str, str], ...]
@@ -45,7 +46,10 @@ class Route:
         if incoming.needs:
             targets, incapable = self._able(targets, principal, incoming)
             excluded += incapable
-        if principal.has_budget:
+        if principal.own_keys or principal.own_keys_only:
+            targets, not_paid = paid_by(targets, principal)
+            excluded += not_paid
+        if _has_budget(principal, targets[0]):
             targets, without_price = _priced(targets, incoming)
             excluded += without_price
         if not routing.fallback:
@@ -99,6 +103,13 @@ class Route:
                 param="max_tokens",
             )
         return None
+
+
+def _has_budget(principal: Principal, first: Target) -> bool:
+    """Whether a limit of money holds for a call that goes to this target first."""
+    if first.credential:
+        return any(limit.metric is Metric.MONEY for limit in principal.limits_at(first.provider, first.credential))
+    return principal.has_budget
 
 
 def _priced(targets: tuple[Target, ...], incoming: Incoming) -> tuple[tuple[Target, ...], Exclusions]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -12,10 +14,12 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
+    DataKey,
     Limit,
     Metric,
     Organization,
     Principal,
+    ProviderKey,
     ScopeId,
     Status,
     Team,
@@ -25,6 +29,7 @@ from onevault.core.identity import (
 )
 from onevault.core.keys import is_key_text, key_sha256
 from onevault.core.ports import Entity, Snapshot
+from onevault.policy.byok import REQUIRED, own_keys
 
 Network = IPv4Network | IPv6Network
 
@@ -33,6 +38,9 @@ ABSENT = "An API key is needed: send it as `Authorization: Bearer gw_live_…`."
 MISSHAPEN = "This is not an API key of this gateway: those begin with `gw_live_` or `gw_test_`."
 EXPIRED = "This API key has expired."
 ELSEWHERE = "This API key may not be used from this address."
+
+
+_NO_KEYS: Mapping[str, ProviderKey] = MappingProxyType({})
 
 
 class DefaultLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +165,8 @@ class Above(msgspec.Struct, frozen=True):
     team: Team | None = None
     organization: Organization | None = None
     tenant: Tenant | None = None
+    provider_keys: Mapping[str, ProviderKey] = {}
+    """The organization's own, by id."""
 
 
 def resolve(key: ApiKey, above: Above, *, defaults: DefaultLimits = NO_DEFAULTS) -> Principal | Refusal:
@@ -173,7 +183,7 @@ def resolve(key: ApiKey, above: Above, *, defaults: DefaultLimits = NO_DEFAULTS)
     own_scope = key_scope(key.counts_as or key.key_id)
     of_team = () if team is None else (team_scope(team.team_id),)
     of_organization = (organization_scope(organization.org_id), tenant_scope(organization.tenant_id))
-    return Principal(
+    bare = Principal(
         tenant_id=organization.tenant_id,
         org_id=organization.org_id,
         team_id=user.team_id,
@@ -191,7 +201,11 @@ def resolve(key: ApiKey, above: Above, *, defaults: DefaultLimits = NO_DEFAULTS)
         allowed_models=None if key.allowed_models is None else frozenset(key.allowed_models),
         allowed_providers=None if key.allowed_providers is None else frozenset(key.allowed_providers),
         allowed_networks=None if key.allowed_addresses is None else tuple(map(_network, key.allowed_addresses)),
+        own_keys_only=organization.byok == REQUIRED,
     )
+    if not above.provider_keys:
+        return bare
+    return msgspec.structs.replace(bare, own_keys=own_keys(organization, above.provider_keys.values(), bare))
 
 
 def _status(entity: User | Team | Organization | None) -> str:
@@ -206,12 +220,19 @@ def _network(text: str) -> Network:
 def principals(snapshot: Snapshot, defaults: DefaultLimits = NO_DEFAULTS) -> dict[bytes, Principal | Refusal]:
     """Every key of a snapshot resolved: the definition that `Access` keeps to while it resolves only what is used."""
     resolved: dict[bytes, Principal | Refusal] = {}
+    keys_of: dict[str, dict[str, ProviderKey]] = {}
+    for own in snapshot.provider_keys.values():
+        keys_of.setdefault(own.org_id, {})[own.provider_key_id] = own
     for key in snapshot.keys.values():
         user = snapshot.users.get(key.user_id)
         team = snapshot.teams.get(user.team_id or "") if user else None
         organization = snapshot.organizations.get(user.org_id) if user else None
         tenant = snapshot.tenants.get(organization.tenant_id) if organization else None
-        resolved[key.sha256] = resolve(key, Above(user, team, organization, tenant), defaults=defaults)
+        resolved[key.sha256] = resolve(
+            key,
+            Above(user, team, organization, tenant, keys_of.get(user.org_id if user else "", {})),
+            defaults=defaults,
+        )
     return resolved
 
 
@@ -239,7 +260,7 @@ def check_address(principal: Principal, address: str) -> None:
         raise Fault(FaultKind.FORBIDDEN, ELSEWHERE)
 
 
-E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey)
+E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey)
 
 
 def _other(before: dict[str, E], after: dict[str, E]) -> list[E]:
@@ -262,6 +283,9 @@ class Access:
         self._users: dict[str, User] = {}
         self._keys: dict[bytes, ApiKey] = {}
         self._admin_keys: dict[bytes, AdminKey] = {}
+        self._provider_keys: dict[str, ProviderKey] = {}
+        self._provider_keys_of: dict[str, Mapping[str, ProviderKey]] = {}
+        """By organization; replaced whole with every change, so that its identity tells of one."""
         self._resolved: dict[bytes, tuple[ApiKey, Above, Principal | Refusal]] = {}
         self._loaded = Snapshot(version=-1, organizations={}, users={}, keys={})
         self.load(snapshot)
@@ -281,6 +305,8 @@ class Access:
             self.apply(key)
         for admin_key in _other(last.admin_keys, snapshot.admin_keys):
             self.apply(admin_key)
+        for provider_key in _other(last.provider_keys, snapshot.provider_keys):
+            self.apply(provider_key)
         self._loaded = snapshot
 
     def apply(self, entity: Entity) -> None:
@@ -298,6 +324,13 @@ class Access:
                 _keep(self._keys, entity.sha256, entity)
             case AdminKey():
                 _keep(self._admin_keys, entity.sha256, entity)
+            case ProviderKey():
+                _keep(self._provider_keys, entity.provider_key_id, entity)
+                of = self._provider_keys_of.get(entity.org_id, {})
+                newest = self._provider_keys[entity.provider_key_id]
+                self._provider_keys_of[entity.org_id] = {**of, entity.provider_key_id: newest}
+            case DataKey():
+                pass  # nobody calls with it
 
     @property
     def defaults(self) -> DefaultLimits:
@@ -316,8 +349,10 @@ class Access:
             return None
         user = self._users.get(key.user_id)
         team = organization = tenant = None
+        own = _NO_KEYS
         if user is not None:
             organization = self._organizations.get(user.org_id)
+            own = self._provider_keys_of.get(user.org_id, _NO_KEYS)
             if user.team_id is not None:
                 team = self._teams.get(user.team_id)
             if organization is not None:
@@ -330,12 +365,17 @@ class Access:
                 and above.team is team
                 and above.organization is organization
                 and above.tenant is tenant
+                and above.provider_keys is own
             ):
                 return known[2]
-        above = Above(user, team, organization, tenant)
+        above = Above(user, team, organization, tenant, own)
         resolved = resolve(key, above, defaults=self._defaults)
         self._resolved[sha256] = (key, above, resolved)
         return resolved
+
+    def provider_key(self, provider_key_id: str) -> ProviderKey | None:
+        """The provider key with this id, whatever its status; None if there is none."""
+        return self._provider_keys.get(provider_key_id)
 
     def admin_key(self, sha256: bytes) -> AdminKey | None:
         """The admin key with this hash, whatever its status; None if there is none."""

@@ -148,6 +148,7 @@ def _at_worst_case(held: Held, now_ns: int) -> Settled:
         request_type=held.request_type,
         model_asked=held.model_asked,
         provider=held.provider,
+        provider_key=held.provider_key,
         model=held.model,
         price_version=held.price_version,
     )

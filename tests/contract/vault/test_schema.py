@@ -30,6 +30,9 @@ NAMED_TABLES = {
     "gateway.ai_provider_h": f"provider_hk provider_bk {HUB}",
     "gateway.ai_provider_s": f"provider_hk {SATELLITE} provider_name api_endpoint models_available cost_per_1k_tokens "
     "max_tokens_per_request requests_per_minute_limit current_latency_ms current_availability_percent quality_score is_active",
+    "gateway.customer_provider_keys_h": f"customer_provider_key_hk customer_provider_key_bk customer_hk provider_hk {HUB}",
+    "gateway.customer_provider_keys_s": f"customer_provider_key_hk {SATELLITE} api_key_encrypted encryption_key_id key_status "
+    "daily_spending_limit monthly_spending_limit allowed_models last_validated",
     "gateway.api_request_h": f"api_request_hk api_request_bk customer_hk provider_hk {HUB}",
     "gateway.api_request_s": f"api_request_hk {SATELLITE} request_timestamp request_type model_used prompt_tokens "
     "completion_tokens total_tokens request_latency_ms provider_cost gateway_markup customer_cost route_reason request_ip "

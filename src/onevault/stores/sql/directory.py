@@ -9,13 +9,24 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, Organization, Status, Tenant, User
+from onevault.core.identity import (
+    AdminKey,
+    DataKey,
+    Organization,
+    ProviderKey,
+    Status,
+    Tenant,
+    User,
+    is_of_tenant,
+    tenant_of,
+)
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.ports import Change, Clock, Entity, Snapshot
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.entities import ALL, TEAM, Kept, for_audit, kept, reader
 from onevault.stores.sql.hashing import hash_diff, hash_key
-from onevault.stores.sql.schema import who
+from onevault.stores.sql.provider_keys import hubs_beside, promised, put_whole_tenant
+from onevault.stores.sql.schema import secrets, who
 
 SOURCE = "directory"
 CHANGES_MAX = 2_000
@@ -51,10 +62,13 @@ class VaultDirectory:
         """Adds the entity's new state, and the change to the audit."""
         now = datetime.fromtimestamp(self._clock.wall_ns() // 1000 / 1_000_000, tz=UTC)
         entity = change.entity
-        if isinstance(entity, Organization | Tenant | AdminKey):
+        if isinstance(entity, Organization | Tenant | AdminKey | DataKey):
             # The tenant lives in another file, so it is written first and alone; being there twice is being there once.
             tenant_id = entity.tenant_id
             await self._vault.write(lambda connection: _put_tenant(connection, tenant_id, now))
+        if isinstance(entity, ProviderKey) and is_of_tenant(entity.org_id):
+            tenant = tenant_of(entity.org_id)
+            await self._vault.write(lambda connection: _put_tenant(connection, tenant, now))
         await self._vault.write(lambda connection: _put(connection, change, kept(entity), now))
 
 
@@ -74,10 +88,20 @@ def _snapshot(connection: Connection, last: Snapshot | None) -> Snapshot:
     if last is None or touched is None:
         return _snapshot_of_all(connection, version)
     states: list[dict[str, Any]] = [
-        dict(state) for state in (last.organizations, last.users, last.keys, last.teams, last.tenants, last.admin_keys)
+        dict(state)
+        for state in (
+            last.organizations,
+            last.users,
+            last.keys,
+            last.teams,
+            last.tenants,
+            last.admin_keys,
+            last.provider_keys,
+            last.data_keys,
+        )
     ]
     for where, state in zip(ALL, states, strict=True):
-        for entity_id in {bk for kind, bk in touched if kind == where.kind}:
+        for entity_id in {bk for kind, bk in touched if kind == where.told_as}:
             newest = _newest(connection, where, hash_key(entity_id))
             if newest is not None:
                 state[entity_id] = newest
@@ -148,6 +172,8 @@ def _put(connection: Connection, change: Change, where: Kept, now: datetime) -> 
     entity = change.entity
     entity_id, parent_id = getattr(entity, where.id_field), getattr(entity, where.parent_field)
     key, parent_key = hash_key(entity_id), hash_key(parent_id)
+    if isinstance(entity, ProviderKey) and is_of_tenant(entity.org_id):
+        put_whole_tenant(connection, entity.org_id, now)
     before = _newest(connection, where, key)
     _check(connection, where, entity, before)
     if before is None:
@@ -162,6 +188,7 @@ def _put(connection: Connection, change: Change, where: Kept, now: datetime) -> 
                         "load_date": now,
                         "record_source": SOURCE,
                     }
+                    | hubs_beside(connection, entity, now)
                 )
             )
     values = where.values(entity)
@@ -171,12 +198,14 @@ def _put(connection: Connection, change: Change, where: Kept, now: datetime) -> 
     connection.execute(where.satellite.insert().values(row | values))
     if isinstance(entity, Organization):
         connection.execute(who.customer_config_s.insert().values(row | _config(entity)))
+    if isinstance(entity, ProviderKey):
+        connection.execute(secrets.customer_provider_keys_s.insert().values(row | promised(entity)))
     connection.execute(
         who.change_s.insert().values(
             load_date=moment,
             actor=change.actor,
             address=change.address,
-            entity=where.kind,
+            entity=where.told_as,
             entity_bk=entity_id,
             before=None if before is None else for_audit(before),
             after=for_audit(entity),
@@ -202,7 +231,7 @@ def _check(connection: Connection, where: Kept, entity: Entity, before: Entity |
         )
     if isinstance(entity, User) and entity.team_id is not None:
         _check_team(connection, entity, before)
-    if where.unique_field and entity.status is not Status.DELETED and _taken(connection, where, entity):
+    if where.unique_field and entity.status not in where.gives_way and _taken(connection, where, entity):
         raise Fault(FaultKind.CONFLICT, f"This {where.unique_field} is taken.", param=where.unique_field)
 
 
@@ -229,7 +258,7 @@ def _taken(connection: Connection, where: Kept, entity: Entity) -> bool:
         same = and_(same, hub.c[where.parent_column] == hash_key(getattr(entity, where.parent_field)))
     for holder in connection.execute(holders.where(same)).scalars().all():
         other = _newest(connection, where, holder)
-        if other is None or other.status is Status.DELETED:
+        if other is None or other.status in where.gives_way:
             continue
         if where.unique_value(other) == where.unique_value(entity):
             return True

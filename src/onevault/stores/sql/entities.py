@@ -11,9 +11,20 @@ from unicodedata import normalize
 import msgspec
 from sqlalchemy import Table
 
-from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
+from onevault.core.identity import (
+    AdminKey,
+    ApiKey,
+    DataKey,
+    Organization,
+    ProviderKey,
+    Role,
+    Status,
+    Team,
+    Tenant,
+    User,
+)
 from onevault.core.ports import Entity
-from onevault.stores.sql.schema import who
+from onevault.stores.sql.schema import secrets, who
 
 _MONEY = frozenset(
     {"monthly_budget", "daily_budget", "monthly_limit", "daily_limit"},
@@ -39,6 +50,15 @@ class Kept:
     unique_field: str = ""
     unique_column: str = ""
     unique_everywhere: bool = False
+    audited_as: str = ""
+    """What the audit calls it, where that is not `kind`."""
+    gives_way: frozenset[Status] = frozenset({Status.DELETED})
+    """With which status it holds what is unique no longer."""
+
+    @property
+    def told_as(self) -> str:
+        """What the audit calls it."""
+        return self.audited_as or self.kind
 
     @property
     def key_column(self) -> str:
@@ -61,7 +81,7 @@ class Kept:
         values = {self.column_of(field): getattr(entity, field) for field in self.fields}
         values["status"] = entity.status.value
         if self.unique_column and self.unique_column not in values:
-            values[self.unique_column] = folded(getattr(entity, self.unique_field))
+            values[self.unique_column] = self.unique_value(entity)
         for name in _LISTS:
             if values.get(name) is not None:
                 values[name] = list(values[name])
@@ -109,7 +129,21 @@ ADMIN_KEY = Kept(
     "sha256",
     unique_everywhere=True,
 )
-ALL = (ORGANIZATION, USER, API_KEY, TEAM, TENANT, ADMIN_KEY)
+PROVIDER_KEY = Kept(
+    "customer_provider_key",
+    ProviderKey,
+    secrets.customer_provider_keys_h,
+    secrets.customer_provider_keys_detail_s,
+    "provider_key_id",
+    "org_id",
+    who.customer_h,
+    "slot",
+    "slot",
+    audited_as="provider_key",
+    gives_way=frozenset({Status.REVOKED, Status.EXPIRED}),
+)
+DATA_KEY = Kept("data_key", DataKey, secrets.data_key_h, secrets.data_key_s, "data_key_id", "tenant_id", who.tenant_h)
+ALL = (ORGANIZATION, USER, API_KEY, TEAM, TENANT, ADMIN_KEY, PROVIDER_KEY, DATA_KEY)
 """In the order of a snapshot's fields."""
 
 
@@ -150,7 +184,8 @@ def _list(text: str) -> tuple[str, ...]:
 def for_audit(entity: Entity) -> dict[str, Any]:
     """An entity as the audit shows it: without a key's digest, and of a webhook only where it goes (its path is often a secret)."""
     shown: dict[str, Any] = msgspec.to_builtins(entity, builtin_types=(bytes,))
-    shown.pop("sha256", None)
+    for name in ("sha256", "sealed", "wrapped"):
+        shown.pop(name, None)
     if shown.get("webhook_url"):
         scheme, _, rest = shown["webhook_url"].partition("://")
         host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]

@@ -171,4 +171,5 @@ def _settled(row: Row[Any], attempts: tuple[AttemptRecord, ...]) -> Settled:
         user_agent=row.user_agent or "",
         end_user=row.end_user,
         metadata=dict(row.metadata),
+        provider_key=row.provider_key_bk or "",
     )

@@ -179,6 +179,7 @@ def _add(rows: CallRows, record: Settled) -> None:
             _json(record.metadata).decode() if record.metadata else "{}",
             _json(record.excluded).decode() if record.excluded else "[]",
             SOURCE,
+            record.provider_key or None,
         )
     )
     for number, attempt in enumerate(record.attempts, 1):

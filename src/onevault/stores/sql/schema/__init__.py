@@ -1,9 +1,9 @@
 """The vault's tables, by subject, and how they come into being."""
 
-from onevault.stores.sql.schema import calls, derived, providers, who
+from onevault.stores.sql.schema import calls, derived, providers, secrets, who
 from onevault.stores.sql.schema.columns import metadata
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Grows with every change of the tables; kept in each SQLite file as `user_version`, and in `util.schema_version`."""
 
 SCHEMAS = ("auth", "util", "gateway")
@@ -26,6 +26,7 @@ INSERT_ONLY = (
     who.change_s,
     providers.ai_provider_h,
     providers.ai_provider_s,
+    *secrets.SECRETS_TABLES,
     calls.api_request_h,
     calls.api_request_s,
     calls.api_request_detail_s,
@@ -35,4 +36,4 @@ INSERT_ONLY = (
 )
 """Tables whose rows are never changed and never deleted: triggers see to it."""
 
-__all__ = ["INSERT_ONLY", "SCHEMAS", "SCHEMA_VERSION", "calls", "derived", "metadata", "providers", "who"]
+__all__ = ["INSERT_ONLY", "SCHEMAS", "SCHEMA_VERSION", "calls", "derived", "metadata", "providers", "secrets", "who"]

@@ -45,6 +45,11 @@ def usage_added() -> tuple[Column[Any], ...]:
     )
 
 
+def provider_keys_added() -> tuple[Column[Any], ...]:
+    """Since version 4: the customer's own provider key that the call was made with, which then costs only the gateway's fee."""
+    return (Column("provider_key_bk", String(255)),)
+
+
 _REQUEST = "gateway.api_request_h.api_request_hk"
 
 api_request_h = Table(
@@ -121,6 +126,7 @@ api_request_detail_s = Table(
     Column("metadata", JsonDocument, nullable=False),
     Column("excluded", JsonDocument, nullable=False),
     record_source(),
+    *provider_keys_added(),
     PrimaryKeyConstraint("load_date", "api_request_hk"),
     schema="gateway",
     sqlite_with_rowid=False,

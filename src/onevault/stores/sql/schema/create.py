@@ -81,7 +81,7 @@ def _create_views(connection: Connection) -> None:
 
 def _bring_on(connection: Connection, schema: str, version: int) -> None:
     """A file of an older version, step by step. Version 2: what is used beside tokens of text. Version 3: teams, admin keys,
-    limits of tenants, what keys may use."""
+    limits of tenants, what keys may use. Version 4: data keys and providers' keys, whose key a call was made with."""
     if schema == "gateway":
         if version < 2:
             _add_columns(connection, calls.api_request_detail_s, calls.usage_added())
@@ -89,6 +89,10 @@ def _bring_on(connection: Connection, schema: str, version: int) -> None:
             _create_tables(connection, schema)
             for table, columns in who.tenancy_added().items():
                 _add_columns(connection, table, columns)
+        if version < 4:
+            _create_tables(connection, schema)
+            _add_columns(connection, calls.api_request_detail_s, calls.provider_keys_added())
+            _add_columns(connection, who.customer_s, (who.customer_s.c.byok,))
         _create_views(connection)
     if schema == "util":
         connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))

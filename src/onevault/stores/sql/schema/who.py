@@ -79,6 +79,7 @@ customer_s = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     record_source(),
+    Column("byok", String(20)),
     schema="gateway",
     sqlite_with_rowid=False,
 )
