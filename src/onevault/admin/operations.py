@@ -147,7 +147,7 @@ async def _checked(desk: Desk, check: HealthCheck) -> ComponentOut:
 
 
 def _count(by_status: Counter[Status]) -> CountOut:
-    return CountOut(**{status.value: by_status[status] for status in Status})
+    return CountOut(**{name: by_status[Status(name)] for name in CountOut.model_fields})
 
 
 async def _running(desk: Desk, organizations: list[tuple[str, str]]) -> RunningOut:
