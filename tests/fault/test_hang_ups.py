@@ -25,11 +25,13 @@ OUTPUT_TOKENS = 400
 CONFIG = """
 providers:
   oa:
+    drain_on_hangup: false
     type: openai
     api_key: sk-simulated-openai
     base_url: {url}/v1
     models: [{oa}]
   an:
+    drain_on_hangup: false
     type: anthropic
     api_key: sk-ant-simulated
     base_url: {url}

@@ -14,7 +14,7 @@ from onevault.api.asgi import JSON, Headers, Receive, Scope, Send, address, cred
 from onevault.api.errors import fault_headers, status_of, where
 from onevault.api.header_extensions import header_extensions
 from onevault.api.headers import id_headers, money_headers, overhead_header, route_headers
-from onevault.api.incoming import ClientGone, HangUp, read_body
+from onevault.api.incoming import HangUp, read_body
 from onevault.api.stream import Stream
 from onevault.core.codec import AnswerFacts, AnswerWriter, Incoming, Ingress, RequestLine
 from onevault.core.events import Event
@@ -22,7 +22,7 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.money import format_usd
 from onevault.core.ports import Clock, IdSource, Ledger, Observer
 from onevault.pipeline.answer import Answer
-from onevault.pipeline.caller import CallerRequest
+from onevault.pipeline.caller import CallerGone, CallerRequest
 from onevault.pipeline.exchange import Exchange
 
 _PASSED_HEADERS = frozenset(
@@ -87,6 +87,7 @@ class Generate:
             address=address(scope),
             user_agent=headers.get(b"user-agent", b"")[:200].decode("latin-1"),
             passed_headers=_passed(headers),
+            presence=hang_up.presence,
         )
         stream: Stream | None = None
         self.in_flight.calls += 1
@@ -107,7 +108,7 @@ class Generate:
             self.observer.fault(fault.kind.value)
             hang_up.answered()
             await self._refuse(fault, request, stream, hang_up, send)
-        except ClientGone:
+        except CallerGone:
             pass
         except asyncio.CancelledError:
             # A client that hung up is nobody's failure; any other cancellation is the server's, and goes on.

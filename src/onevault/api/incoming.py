@@ -6,10 +6,7 @@ import asyncio
 
 from onevault.api.asgi import CONNECTION, Connection, Message, Receive, Scope
 from onevault.core.faults import Fault, FaultKind
-
-
-class ClientGone(Exception):
-    """The client closed its connection before its request was complete."""
+from onevault.pipeline.caller import CallerGone, Presence
 
 
 async def read_body(
@@ -21,7 +18,7 @@ async def read_body(
     takes: str | None = "application/json",
 ) -> bytes:
     """The whole body, of the content type that the dialect `takes` (None: any). Raises Fault PAYLOAD_TOO_LARGE or
-    INVALID_REQUEST (too slow, wrong type or coding), or ClientGone."""
+    INVALID_REQUEST (too slow, wrong type or coding), or CallerGone."""
     _check_headers(headers, bytes_max, takes)
     served = asyncio.current_task()
     assert served is not None  # noqa: S101  # an ASGI server runs each request in a task
@@ -73,7 +70,7 @@ def _is_taken(content_type: bytes | None, takes: str) -> bool:
 
 def _part(message: Message, size: int, bytes_max: int) -> bytes:
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise CallerGone
     part: bytes = message.get("body", b"")
     if size + len(part) > bytes_max:
         raise _too_large(bytes_max)
@@ -85,19 +82,23 @@ def _too_large(bytes_max: int) -> Fault:
 
 
 class HangUp:
-    """Cancels the task that serves a call when its client closes the connection.
+    """Tells a call when its client closes the connection: the task that serves it is then cancelled, or goes on for its provider's
+    bill alone.
 
     Watching begins when the body is in; `answered` ends it. A hang-up is told from any other cancellation by `happened`.
     """
 
-    __slots__ = ("_connection", "_served", "happened")
+    __slots__ = ("_connection", "presence")
 
     def __init__(self, scope: Scope) -> None:
         served = asyncio.current_task()
         assert served is not None  # noqa: S101  # an ASGI server runs each request in a task
-        self._served = served
         self._connection: Connection = scope[CONNECTION]
-        self.happened = False
+        self.presence = Presence(served.cancel)
+
+    @property
+    def happened(self) -> bool:
+        return self.presence.gone
 
     def watch(self) -> None:
         self._connection.on_lost = self._lost
@@ -113,5 +114,4 @@ class HangUp:
 
     def _lost(self) -> None:
         self._connection.on_lost = None
-        self.happened = True
-        self._served.cancel()
+        self.presence.leave()

@@ -30,7 +30,7 @@ from onevault.api.health import Health
 from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
-from onevault.bootstrap.policies import catalog_of, default_limits, transport_of
+from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.stores import Stores, open_stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
@@ -40,6 +40,7 @@ from onevault.jobs.supervise import kept_going
 from onevault.pipeline.admit import Admit
 from onevault.pipeline.authenticate import Authenticate
 from onevault.pipeline.call import Call
+from onevault.pipeline.drain import Drains
 from onevault.pipeline.exchange import Exchange
 from onevault.pipeline.record import Record
 from onevault.pipeline.reserve import Reserve
@@ -70,6 +71,7 @@ class RunningGateway:
     _account: Account
     _access: Access
     _simulator: EmbeddedSimulator | None
+    _drains: Drains
 
     def drain(self) -> None:
         """Readiness says no from now on, and new calls are refused; those under way go on."""
@@ -84,6 +86,7 @@ class RunningGateway:
         self._route.catalog = self._account.catalog = catalog
         self._route.output_tokens_limit = settings.limits.output_tokens_max
         self._route.on_insufficient = settings.limits.on_insufficient
+        self._drains.bounds = drain_bounds(settings)
         self._access.set_defaults(default_limits(settings))
 
 
@@ -115,13 +118,14 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
 
         authenticate = Authenticate(access, clock)
         route = Route(catalog, settings.limits.output_tokens_max, settings.limits.on_insufficient)
+        drains = Drains(drain_bounds(settings))
         exchange = Exchange(
             authenticate,
             Admit(stores.rates),
             Record(stores.journal, observer, clock),
             route,
             Reserve(stores.ledger, stores.journal, clock),
-            Call(sender, clock, random.random, redact),
+            Call(sender, clock, random.random, redact, drains),
         )
         account = Account(
             authenticate,
@@ -136,7 +140,13 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             __version__,
         )
         admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight))
-        metrics.watch(in_flight=lambda: in_flight.calls, loader_lag_s=lambda: stores.loader.lag_s)
+        metrics.watch(
+            in_flight=lambda: in_flight.calls,
+            loader_lag_s=lambda: stores.loader.lag_s,
+            drains_running=lambda: drains.running,
+            drains=lambda: {"finished": drains.finished, "cut_off": drains.cut_off, "no_room": drains.no_room},
+            drained_tokens=lambda: drains.tokens,
+        )
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
         generate = {
             path: Generate(ingress, exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
@@ -169,7 +179,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             admin=admin,
             within=named,
         )
-        yield RunningGateway(app, greeting, in_flight, sender, signing, route, account, access, simulator)
+        yield RunningGateway(app, greeting, in_flight, sender, signing, route, account, access, simulator, drains)
 
 
 def _reading(account: Account, health: Health) -> dict[str, App]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onevault.config.schema import Settings
 from onevault.core.transport import Transport
+from onevault.pipeline.drain import DrainBounds
 from onevault.policy.access import DefaultLimits
 from onevault.upstream.aiohttp_transport import AiohttpTransport
 from onevault.upstream.catalog import ConfiguredCatalog
@@ -29,6 +30,12 @@ def default_limits(settings: Settings) -> DefaultLimits:
         user_monthly_requests=limits.user_monthly_requests,
         user_monthly_budget=limits.user_monthly_budget,
     )
+
+
+def drain_bounds(settings: Settings) -> DrainBounds:
+    """How much is read on for callers who have hung up."""
+    gateway = settings.gateway
+    return DrainBounds(gateway.hangup_drains_max, gateway.hangup_drain_timeout_s, gateway.hangup_drain_bytes_max)
 
 
 def transport_of(settings: Settings) -> Transport:

@@ -79,6 +79,7 @@ def _entry(name: str, entry: ProviderWritten, written: Written, *, problems: lis
         gateway_token=entry.gateway_token,
         aws=_aws_keys(entry),
         service_account=account,
+        drain_on_hangup=entry.drain_on_hangup,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from onevault.core.operations import Dialect, Operation
+from onevault.core.ports import CancellingStopsBill
 from onevault.core.prices import Price
 
 Credential = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "every", "cloudflare", "aws", "gcp"]
@@ -88,6 +89,8 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     """All that an entry without `models` lists; empty: what the price data lists."""
     listed_first: tuple[str, ...] = ()
     """Which of those comes first, and so answers where no model is named and no default is configured."""
+    cancelling_stops_bill: CancellingStopsBill = "never"
+    """As far as is publicly known. Where it does not, an answer is read to its end for its usage though its caller hung up."""
     for_tests: bool = False
     """Test keys reach it, and live keys only where it lists a model or nothing else is configured."""
 
@@ -143,9 +146,11 @@ def compatible(
     speaks: tuple[Dialect, ...],
     priced_as: str = "",
     also: tuple[str, ...] = (),
+    cancelling_stops_bill: CancellingStopsBill = "never",
 ) -> ProviderKind:
     """A provider that takes its key as `authorization: Bearer` and is otherwise an address. `key` names the variable that its
-    SDKs read the key from, and that makes an entry; None: a server of one's own, whose address (`NAME_BASE_URL`) makes one."""
+    SDKs read the key from, and that makes an entry; None: a server of one's own, which sends no bill and whose address
+    (`NAME_BASE_URL`) makes one."""
     address = f"{name.upper()}_BASE_URL"
     return ProviderKind(
         name=name,
@@ -156,4 +161,5 @@ def compatible(
         made_by="api_key" if key else "base_url",
         prices_from=(priced_as,) if priced_as else (),
         also_called=also,
+        cancelling_stops_bill=cancelling_stops_bill if key else "always",
     )

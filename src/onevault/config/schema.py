@@ -7,10 +7,11 @@ of its own, so nobody fills in defaults later.
     Settings
       gateway     version, environment, host, port, data_dir, durability, body_bytes_max, header_bytes_max,
                   header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max,
+                  hangup_drains_max, hangup_drain_timeout_s, hangup_drain_bytes_max,
                   outgoing_proxy, outgoing_ca_file, outgoing_certificate_file, outgoing_key_file
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
                   retries_max, and what some kinds need: region, project, account_id, gateway_id, api_version,
-                  gateway_token, aws, service_account
+                  gateway_token, aws, service_account; drain_on_hangup
       security    admin_key, master_key
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
@@ -69,6 +70,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """After how much silence of a provider a stream's caller gets a keep-alive comment."""
     drain_timeout_s: float = 30.0
     calls_in_flight_max: int = 10_000
+    hangup_drains_max: int = 1_000
+    """How many answers are read on at once after their callers hung up, at providers that bill all of them anyway."""
+    hangup_drain_timeout_s: float = 120.0
+    """For how long each of them is."""
+    hangup_drain_bytes_max: int = 16 * MIB
+    """And how much of its generated text."""
     outgoing_proxy: Secret | None = None
     """Through which proxy providers are reached; its URL may hold a password."""
     outgoing_ca_file: Path | None = None
@@ -132,6 +139,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_token: Secret | None = None
     aws: AwsKeys | None = None
     service_account: ServiceAccount | None = None
+    drain_on_hangup: bool | None = None
+    """Whether answers are read to their end for their usage though the caller hung up; None: as is known of the kind."""
 
 
 class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,9 @@ class GatewayWritten(Section):
     heartbeat: Seconds | None = None
     drain_timeout: Seconds | None = None
     calls_in_flight_max: Count | None = None
+    hangup_drains_max: Annotated[int, BeforeValidator(partial(quantities.count, at_least=0))] | None = None
+    hangup_drain_timeout: Seconds | None = None
+    hangup_drain_size_max: Bytes | None = None
     outgoing_proxy: Text | None = None
     outgoing_ca_file: Text | None = None
     outgoing_certificate_file: Text | None = None
@@ -259,6 +262,7 @@ class ProviderWritten(Section):
     secret_access_key: Key | None = None
     session_token: Key | None = None
     service_account: Annotated[Secret, BeforeValidator(_service_account)] | None = None
+    drain_on_hangup: Flag | None = None
     weight: Annotated[
         None, BeforeValidator(partial(_absent, hint="nothing: providers are tried in the order of fallback_chain"))
     ] = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -262,6 +262,10 @@ class Timeouts(msgspec.Struct, frozen=True, gc=False):
     total_s: float = 600.0
 
 
+CancellingStopsBill = Literal["never", "streams", "always"]
+"""Whether a provider stops billing when its connection is closed: not as far as anybody knows, for streams, or for whole answers too."""
+
+
 class Target(msgspec.Struct, frozen=True):
     """A deployment and model chosen for an attempt. `price` None: unpriced."""
 
@@ -285,6 +289,7 @@ class Target(msgspec.Struct, frozen=True):
     """What is missing for a price, where there is none."""
     credential: str = ""
     """The id of the customer's own provider key that it is called with; "": the gateway's."""
+    cancelling_stops_bill: CancellingStopsBill = "never"
 
 
 class Plan(msgspec.Struct, frozen=True):

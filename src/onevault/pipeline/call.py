@@ -11,6 +11,8 @@ from onevault.core.events import Event
 from onevault.core.faults import Fault
 from onevault.core.ports import AttemptAnswer, Clock, Dispatch, Plan, Sender, Target
 from onevault.core.records import AttemptRecord
+from onevault.pipeline.caller import CallerGone, Presence
+from onevault.pipeline.drain import Drains
 from onevault.pipeline.receipt import CLIENT_CLOSED, Receipt
 from onevault.pipeline.tab import Tab
 from onevault.policy.routing.retry import Next, after, told_to_caller
@@ -27,18 +29,27 @@ class Call:
     clock: Clock
     chance: Callable[[], float]
     redact: Callable[[str, bytes], str]
+    drains: Drains
 
     @asynccontextmanager
     async def __call__(self, plan: Plan, tab: Tab, receipt: Receipt) -> AsyncGenerator[AsyncIterator[Sequence[Event]]]:
         """Entering waits for the first events of the first target that answers; leaving closes its connection.
 
-        Raises the one Fault that stands for all attempts when none answered.
+        Raises the one Fault that stands for all attempts when none answered. Where the caller hangs up and its provider bills on,
+        the answer is read to its end for its usage, and then CallerGone raised.
         """
-        sending, answer = await self._first_answer(plan, tab, receipt)
+        presence = receipt.request.presence
         try:
-            yield _counted(answer, tab)
+            sending, answer = await self._first_answer(plan, tab, receipt)
+            try:
+                events = _counted(answer, tab, presence)
+                if presence.gone:
+                    await anext(events)  # to its end, at which it raises CallerGone
+                yield events
+            finally:
+                await sending.__aexit__(None, None, None)
         finally:
-            await sending.__aexit__(None, None, None)
+            presence.attempt_ended()
 
     async def _first_answer(self, plan: Plan, tab: Tab, receipt: Receipt) -> tuple[Sending, AttemptAnswer]:
         faults: list[Fault] = []
@@ -50,6 +61,9 @@ class Call:
                 try:
                     return await self._attempt(target, plan, tab, receipt)
                 except Fault as fault:
+                    receipt.request.presence.attempt_ended()
+                    if receipt.request.presence.gone:
+                        raise CallerGone from None
                     faults.append(fault)
                     step = after(fault, tries=tries, retries_max=target.retries_max, chance=self.chance())
                 if step.next is Next.GIVE_UP:
@@ -65,6 +79,7 @@ class Call:
         tab.begin(target)
         receipt.target = target
         request = receipt.request
+        request.presence.drain = self.drains.of(target, tab, stream=receipt.incoming.stream)
         dispatch = Dispatch(
             target, receipt.incoming, request.call_id, plan.output_tokens_max, request.passed_headers, tab.set_reached
         )
@@ -105,8 +120,20 @@ class Call:
         return sending, answer
 
 
-async def _counted(answer: AttemptAnswer, tab: Tab) -> AsyncIterator[Sequence[Event]]:
-    """The answer's batches, each noted on the tab before anybody sees it."""
-    async for events in answer:
-        tab.note(events)
-        yield events
+async def _counted(answer: AttemptAnswer, tab: Tab, presence: Presence) -> AsyncIterator[Sequence[Event]]:
+    """The answer's batches, each noted on the tab before anybody sees it. What comes after the caller has gone nobody sees.
+
+    Raises CallerGone at the end of an answer that was read on for its usage.
+    """
+    try:
+        async for events in answer:
+            tab.note(events)
+            if not presence.gone:
+                yield events
+            elif presence.drain is None or presence.drain.is_full:
+                break
+    except Fault:
+        if not presence.gone:
+            raise
+    if presence.gone:
+        raise CallerGone

@@ -14,11 +14,13 @@ from onevault.core.money import ZERO, Nanos
 from onevault.core.ports import Plan, Target
 from onevault.core.records import AttemptRecord, Caller, Outcome, Settled
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
-from onevault.pipeline.caller import CallerRequest
+from onevault.pipeline.caller import CallerGone, CallerRequest
 from onevault.policy.pricing import version_charged
 
 CLIENT_CLOSED = "CLIENT_CLOSED"
 """What is recorded in place of a fault where nobody was left to be told one."""
+
+_NOBODY_LEFT = (asyncio.CancelledError, GeneratorExit, CallerGone)
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ def _ended(attempt: AttemptRecord, now_ns: int, fault: str) -> AttemptRecord:
 def _outcome(ending: BaseException | None) -> Outcome:
     if ending is None:
         return Outcome.SUCCESS
-    if isinstance(ending, asyncio.CancelledError | GeneratorExit):
+    if isinstance(ending, _NOBODY_LEFT):
         return Outcome.CANCELLED
     if isinstance(ending, Fault) and ending.kind is FaultKind.PROVIDER_TIMEOUT:
         return Outcome.TIMEOUT
@@ -115,6 +117,6 @@ def _told(ending: BaseException | None) -> tuple[str, str]:
         return "", ""
     if isinstance(ending, Fault):
         return ending.kind.value, ending.message
-    if isinstance(ending, asyncio.CancelledError | GeneratorExit):
+    if isinstance(ending, _NOBODY_LEFT):
         return CLIENT_CLOSED, "The client closed the connection before the answer was complete."
     return FaultKind.INTERNAL.value, "The gateway failed."

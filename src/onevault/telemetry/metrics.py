@@ -6,7 +6,7 @@ Counting is on the path of every call, so it is plain additions; the metrics lib
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -46,6 +46,9 @@ class Metrics(Collector):
         self._overshoot = 0
         self._in_flight: Callable[[], float] = float
         self._loader_lag_s: Callable[[], float] = float
+        self._drains_running: Callable[[], float] = float
+        self._drains: Callable[[], Mapping[str, int]] = dict
+        self._drained_tokens: Callable[[], float] = float
         self.registry.register(self)
 
     def settled(self, record: Settled) -> None:
@@ -66,9 +69,18 @@ class Metrics(Collector):
         """`kind` is a FaultKind, so there are few."""
         self._faults[kind] = self._faults.get(kind, 0) + 1
 
-    def watch(self, *, in_flight: Callable[[], float], loader_lag_s: Callable[[], float]) -> None:
-        """Gauges that are read when somebody scrapes."""
+    def watch(
+        self,
+        *,
+        in_flight: Callable[[], float],
+        loader_lag_s: Callable[[], float],
+        drains_running: Callable[[], float],
+        drains: Callable[[], Mapping[str, int]],
+        drained_tokens: Callable[[], float],
+    ) -> None:
+        """Figures that others keep, read when somebody scrapes. `drains` has how many ended, by how."""
         self._in_flight, self._loader_lag_s = in_flight, loader_lag_s
+        self._drains_running, self._drains, self._drained_tokens = drains_running, drains, drained_tokens
 
     def render(self) -> bytes:
         """The Prometheus text format. Takes milliseconds per hundred series: call it off the event loop."""
@@ -116,6 +128,24 @@ class Metrics(Collector):
         yield from (calls, tokens, cost, seconds, faults, sources)
         yield CounterMetricFamily(
             "onevault_overshoot_usd", "Cost beyond what was held, in US dollars.", value=self._overshoot / NANOS_PER_USD
+        )
+        drains = CounterMetricFamily(
+            "onevault_drains",
+            "Answers read on after their callers hung up, by how that ended: `finished`, `cut_off`, or not begun (`no_room`).",
+            labels=("end",),
+        )
+        for end, count in self._drains().items():
+            drains.add_metric((end,), count)
+        yield drains
+        yield CounterMetricFamily(
+            "onevault_drained_tokens",
+            "Output tokens that came after their callers had hung up.",
+            value=self._drained_tokens(),
+        )
+        yield GaugeMetricFamily(
+            "onevault_drains_running",
+            "Answers being read on after their callers hung up.",
+            value=self._drains_running(),
         )
         yield GaugeMetricFamily("onevault_calls_in_flight", "Calls being worked on.", value=self._in_flight())
         yield GaugeMetricFamily(

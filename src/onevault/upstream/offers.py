@@ -6,7 +6,7 @@ import msgspec
 
 from onevault.config.schema import ModelSettings, ProviderSettings, Settings
 from onevault.core.operations import RELAYED, Dialect, Operation
-from onevault.core.ports import Target
+from onevault.core.ports import CancellingStopsBill, Target
 from onevault.core.prices import Price
 from onevault.upstream.families import ANY, CHAT, EMBEDDINGS
 from onevault.upstream.models import Facts, facts, is_fine_tuned
@@ -135,6 +135,7 @@ class Entry:
             dialects=() if self.kind.for_tests else self._dialects(known),
             lacks=(known.lacks - model.capabilities) | model.lacks,
             unpriced=unpriced,
+            cancelling_stops_bill=self._cancelling_stops_bill(),
         )
         return Offer(
             target,
@@ -143,6 +144,13 @@ class Entry:
             self._live_by_name or model.name in self.kind.prices,
             is_known=known.is_known or bool(model.capabilities or model.lacks),
         )
+
+    def _cancelling_stops_bill(self) -> CancellingStopsBill:
+        """What the configuration says, else what is known of the kind of provider."""
+        drained = self._settings.drain_on_hangup
+        if drained is None:
+            return self.kind.cancelling_stops_bill
+        return "never" if drained else "always"
 
     def _price(
         self, model: ModelSettings, listing: Listing | None, operations: tuple[Operation, ...]

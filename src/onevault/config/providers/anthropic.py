@@ -18,5 +18,7 @@ KINDS = (
         also_called=("claude",),
         prices_from=("anthropic",),
         listed_first=("claude-haiku-4-5",),
+        # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
+        cancelling_stops_bill="streams",
     ),
 )

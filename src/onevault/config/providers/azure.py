@@ -38,5 +38,7 @@ KINDS = (
         made_by="api_key",
         also_called=("azure_openai", "azureopenai"),
         prices_from=("azure", "openai"),
+        # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
+        cancelling_stops_bill="streams",
     ),
 )

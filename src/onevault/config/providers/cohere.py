@@ -15,5 +15,7 @@ KINDS = (
         variables={"api_key": ("COHERE_API_KEY", "CO_API_KEY"), "base_url": ("CO_API_URL",)},
         made_by="api_key",
         prices_from=("cohere",),
+        # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
+        cancelling_stops_bill="streams",
     ),
 )

@@ -1,4 +1,9 @@
-"""Companies and servers that are reached with an address and a key: one row each, with what their documentation says they speak."""
+"""Companies and servers that are reached with an address and a key: one row each, with what their documentation says they speak.
+
+Which of them stop billing a stream whose connection is closed: openrouter.ai/docs/api-reference/streaming, "Stream Cancellation",
+which lists those that do and those that do not, and says that none does for answers that are not streamed. (OpenRouter itself
+depends on whom it has the answer from.) Servers of one's own send no bill.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +27,16 @@ KINDS = (
                speaks=(_CHAT, _COMPLETIONS)),
     # docs.deepinfra.com
     compatible("deepinfra", "https://api.deepinfra.com/v1/openai", key="DEEPINFRA_API_KEY",
-               speaks=(_CHAT, _COMPLETIONS, _EMBEDDINGS, _IMAGES, _SPEECH, _HEARD)),
+               speaks=(_CHAT, _COMPLETIONS, _EMBEDDINGS, _IMAGES, _SPEECH, _HEARD),
+               cancelling_stops_bill="streams"),
     # api-docs.deepseek.com
     compatible("deepseek", "https://api.deepseek.com", key="DEEPSEEK_API_KEY", priced_as="deepseek",
-               speaks=(_CHAT, _RESPONSES)),
+               speaks=(_CHAT, _RESPONSES),
+               cancelling_stops_bill="streams"),
     # docs.fireworks.ai/api-reference
     compatible("fireworks", "https://api.fireworks.ai/inference/v1", key="FIREWORKS_API_KEY", priced_as="fireworks",
-               speaks=(_CHAT, _RESPONSES, _COMPLETIONS, _MESSAGES, _EMBEDDINGS, _RERANK), also=("fireworks_ai",)),
+               speaks=(_CHAT, _RESPONSES, _COMPLETIONS, _MESSAGES, _EMBEDDINGS, _RERANK), also=("fireworks_ai",),
+               cancelling_stops_bill="streams"),
     # console.groq.com/docs/api-reference
     compatible("groq", "https://api.groq.com/openai/v1", key="GROQ_API_KEY", priced_as="groq",
                speaks=(_CHAT, _RESPONSES, _SPEECH, _HEARD)),
@@ -59,10 +67,12 @@ KINDS = (
     # docs.together.ai/reference
     compatible("together", "https://api.together.xyz/v1", key="TOGETHER_API_KEY", priced_as="together",
                speaks=(_CHAT, _COMPLETIONS, _EMBEDDINGS, _IMAGES, _SPEECH, _HEARD, _RERANK),
-               also=("togetherai", "together_ai")),
+               also=("togetherai", "together_ai"),
+               cancelling_stops_bill="streams"),
     # docs.x.ai/docs/api-reference
     compatible("xai", "https://api.x.ai/v1", key="XAI_API_KEY", priced_as="x-ai",
-               speaks=(_CHAT, _RESPONSES, _COMPLETIONS, _MESSAGES, _IMAGES), also=("x_ai", "grok")),
+               speaks=(_CHAT, _RESPONSES, _COMPLETIONS, _MESSAGES, _IMAGES), also=("x_ai", "grok"),
+               cancelling_stops_bill="streams"),
     # docs.z.ai/api-reference
     compatible("zai", "https://api.z.ai/api/paas/v4", key="ZAI_API_KEY", priced_as="zai",
                speaks=(_CHAT, _IMAGES), also=("z_ai", "z.ai", "zhipu", "glm")),

@@ -13,5 +13,6 @@ KINDS = (
         codecs=spoken("ollama-chat", "openai-chat", "ollama-embeddings", "openai-embeddings"),
         variables={"api_key": ("OLLAMA_API_KEY",), "base_url": ("OLLAMA_BASE_URL",)},
         made_by="base_url",
+        cancelling_stops_bill="always",  # a server of one's own sends no bill
     ),
 )

@@ -28,6 +28,8 @@ KINDS = (
         made_by="api_key",
         prices_from=("openai",),
         listed_first=("gpt-4o-mini", "text-embedding-3-small"),
+        # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
+        cancelling_stops_bill="streams",
     ),
     # Of a server that is not known only the chat endpoint is taken for granted: what callers say in another of OpenAI's dialects
     # is translated to it. For the other operations there is but one dialect, so the server itself says what it lacks.

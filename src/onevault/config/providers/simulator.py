@@ -99,6 +99,7 @@ KINDS = (
         prices_from=("openai", "anthropic", "google", "cohere"),
         prices=SIMULATED_PRICES,
         for_tests=True,
+        cancelling_stops_bill="always",
         passes_headers=frozenset({"x-simulate", "anthropic-beta", "openai-beta"}),
     ),
 )
