@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from onevault.core.ports import Snapshot
+from onevault.core.faults import Fault
+from onevault.core.identity import Tenant
+from onevault.core.ports import Changes, Snapshot
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
 
@@ -28,16 +30,19 @@ class MovingDirectory:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def version(self) -> int:
+    async def changes(self, since: int) -> Changes:
         self.asked += 1
         if self.asked == 2:
             raise OSError("the store is away")
-        return 1 if self.asked < 5 else 2
+        return Changes(1, ()) if self.asked < 5 else Changes(2, (Tenant(tenant_id="default"),))
 
     async def snapshot(self) -> Snapshot:
-        return Snapshot(version=2, organizations={}, users={}, keys={})
+        raise AssertionError("the whole is never read again")
 
     async def put(self, change: object) -> None:
+        raise AssertionError("nothing is changed here")
+
+    async def put_each(self, changes: object) -> list[Fault | None]:
         raise AssertionError("nothing is changed here")
 
 

@@ -28,9 +28,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class Register:
     """The directory's newest state with what lists and checks need. Hold `lock` and call `refresh` before anything else.
 
-    Reading asks the directory only for its version, so what another process changed is seen at once; the whole is read
-    again only then. `on_change` is told of every change of this process after the directory took it, and before it of what stands
-    above the changed one, which another process may have made a moment ago. With an `org_id`
+    Reading asks the directory for what has changed since, so what another process changed is seen at once. `on_change` is told
+    of every change of this process after the directory took it, and before it of what stands above the changed one, which
+    another process may have made a moment ago. With an `org_id`
     nothing outside this organization is there (`within`).
     """
 
@@ -57,8 +57,9 @@ class Register:
 
     async def refresh(self) -> None:
         """Takes over what anybody changed in the directory since it was last asked."""
-        if self._shelves.version is None or await self._directory.version() != self._shelves.version:
-            self._shelves.take(await self._directory.snapshot())
+        changes = await self._directory.changes(self._shelves.version)
+        if changes.entities:
+            self._shelves.take(changes)
 
     async def put(self, entity: Entity, *, actor: str, address: str) -> None:
         """Makes a change durable, then visible. Raises Fault CONFLICT where somebody else changed the entity meanwhile."""
@@ -66,9 +67,6 @@ class Register:
         self._shelves.add(entity)
         for told in (*self._above(entity), entity):
             self._on_change(told)
-        version = await self._directory.version()
-        if self._shelves.version is not None and version == self._shelves.version + 1:
-            self._shelves.version = version
 
     # ---- one -------------------------------------------------------------------------------------------------------
 

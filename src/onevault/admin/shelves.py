@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import TypeVar
 
-from onevault.core.identity import AdminKey, ApiKey, Organization, Status, Team, Tenant, User
-from onevault.core.ports import Entity, Snapshot
+from onevault.core.identity import AdminKey, ApiKey, DataKey, Organization, ProviderKey, Status, Team, Tenant, User
+from onevault.core.ports import Changes, Entity
 
-T = TypeVar("T", Tenant, Organization, Team, User, ApiKey, AdminKey)
 _GONE = Status.DELETED
 
 
 class Shelves:
-    """`version` is that of the snapshot taken last; None before the first. Ids are kept sorted, which is the order of creation."""
+    """`version` is the newest that was taken; 0 before the first. Ids are kept sorted, which is the order of creation."""
 
     def __init__(self) -> None:
-        self.version: int | None = None
+        self.version = 0
         self.tenants: dict[str, Tenant] = {}
         self.organizations: dict[str, Organization] = {}
         self.teams: dict[str, Team] = {}
@@ -37,20 +35,11 @@ class Shelves:
         self.team_called: dict[tuple[str, str], str] = {}
         self.addressed: dict[tuple[str, str], str] = {}
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Takes over a newer snapshot."""
-        self._take(self.tenants, snapshot.tenants)
-        self._take(self.organizations, snapshot.organizations)
-        self._take(self.teams, snapshot.teams)
-        self._take(self.users, snapshot.users)
-        self._take(self.keys, snapshot.keys)
-        self._take(self.admin_keys, snapshot.admin_keys)
-        self.version = snapshot.version
-
-    def _take(self, known: dict[str, T], newest: dict[str, T]) -> None:
-        """Nothing ever leaves the directory, so only what is new or other is taken; in the order of ids, which appends."""
-        for entity_id in sorted(each for each, entity in newest.items() if known.get(each) is not entity):
-            self.add(newest[entity_id])
+    def take(self, changes: Changes) -> None:
+        """Takes over what has changed; in the order of ids, which appends."""
+        for entity in sorted(changes.entities, key=_entity_id):
+            self.add(entity)
+        self.version = changes.version
 
     def add(self, entity: Entity) -> None:
         """Takes over one entity's new state."""
@@ -97,3 +86,24 @@ class Shelves:
         self.users[user.user_id] = user
         if user.status is not _GONE:
             self.addressed[user.org_id, user.email.casefold()] = user.user_id
+
+
+def _entity_id(entity: Entity) -> str:
+    """Each kind's ids begin with a word of its own."""
+    match entity:
+        case Tenant():
+            return entity.tenant_id
+        case Organization():
+            return entity.org_id
+        case Team():
+            return entity.team_id
+        case User():
+            return entity.user_id
+        case ApiKey():
+            return entity.key_id
+        case AdminKey():
+            return entity.admin_key_id
+        case ProviderKey():
+            return entity.provider_key_id
+        case DataKey():
+            return entity.data_key_id

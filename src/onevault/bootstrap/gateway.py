@@ -112,7 +112,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         known, greeting = await _known(settings, stores, clock, base_url=base_url)
         snapshot = await stores.directory.snapshot()
         access = Access(snapshot, default_limits(settings))
-        follows = partial(follow, stores.directory, access.load, clock, version=snapshot.version)
+        follows = partial(follow, stores.directory, access.apply, clock, version=snapshot.version)
         following = asyncio.create_task(kept_going("identities", follows, clock))
         stack.callback(following.cancel)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from onevault.core.codec import Incoming
 from onevault.core.events import Event
+from onevault.core.faults import Fault
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
@@ -168,18 +169,35 @@ class Change(msgspec.Struct, frozen=True):
     entity: Entity
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """What became of the directory since some version: each entity that was changed once, as it is now, and what it stands
+    under before it. `version` is the one to go on from."""
+
+    version: int
+    entities: tuple[Entity, ...]
+
+
 class Directory(Protocol):
-    """Tenants, organizations, teams, users, keys and admin keys, kept with all their history."""
+    """Tenants, organizations, teams, users, keys and admin keys, kept with all their history.
+
+    Every change by any process has a number, its version. The numbers become visible in their order: whoever has read up to
+    one misses none below it.
+    """
 
     async def snapshot(self) -> Snapshot:
-        """The newest state of all, deleted ones included."""
+        """The newest state of all, deleted ones included: the whole is read, so ask once and follow `changes`."""
 
-    async def version(self) -> int:
-        """A number that grows with every change by any process: cheap, for polling."""
+    async def changes(self, since: int) -> Changes:
+        """What any process has changed after this version. With nothing new it is one look-up, for polling; else it costs what
+        has changed, not what is there."""
 
     async def put(self, change: Change) -> None:
         """Adds the entity's new state to its history. Raises Fault CONFLICT when the stored version is not the one before
         (`entity.version - 1`), so two admins cannot overwrite each other."""
+
+    async def put_each(self, changes: Sequence[Change]) -> list[Fault | None]:
+        """The same for many, in their order and in one go: each whole or not at all. Gives for each what it was refused for,
+        None where it was taken; when it raises anything, none was."""
 
 
 # ---- secrets --------------------------------------------------------------------------------------------------------

@@ -263,11 +263,6 @@ def check_address(principal: Principal, address: str) -> None:
 E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey)
 
 
-def _other(before: dict[str, E], after: dict[str, E]) -> list[E]:
-    """What is new or another object than before: a directory gives the same object for what has not changed."""
-    return [entity for entity_id, entity in after.items() if before.get(entity_id) is not entity]
-
-
 class Access:
     """Who is known, in memory, following changes one at a time.
 
@@ -287,27 +282,13 @@ class Access:
         self._provider_keys_of: dict[str, Mapping[str, ProviderKey]] = {}
         """By organization; replaced whole with every change, so that its identity tells of one."""
         self._resolved: dict[bytes, tuple[ApiKey, Above, Principal | Refusal]] = {}
-        self._loaded = Snapshot(version=-1, organizations={}, users={}, keys={})
-        self.load(snapshot)
-
-    def load(self, snapshot: Snapshot) -> None:
-        """Takes over what a newer snapshot knows. A change applied since the snapshot was read stays."""
-        last = self._loaded
-        for tenant in _other(last.tenants, snapshot.tenants):
-            self.apply(tenant)
-        for organization in _other(last.organizations, snapshot.organizations):
-            self.apply(organization)
-        for team in _other(last.teams, snapshot.teams):
-            self.apply(team)
-        for user in _other(last.users, snapshot.users):
-            self.apply(user)
-        for key in _other(last.keys, snapshot.keys):
-            self.apply(key)
-        for admin_key in _other(last.admin_keys, snapshot.admin_keys):
+        for known in (snapshot.tenants, snapshot.organizations, snapshot.teams, snapshot.users, snapshot.keys):
+            for entity in known.values():
+                self.apply(entity)
+        for admin_key in snapshot.admin_keys.values():
             self.apply(admin_key)
-        for provider_key in _other(last.provider_keys, snapshot.provider_keys):
+        for provider_key in snapshot.provider_keys.values():
             self.apply(provider_key)
-        self._loaded = snapshot
 
     def apply(self, entity: Entity) -> None:
         """Takes over one entity's new state; an older version than the one known is ignored."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +19,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from onevault.admin.app import create_admin
 from onevault.admin.deps import AdminDeps, Health
 from onevault.api.errors import status_of
+from onevault.core.faults import Fault
 from onevault.core.identity import ScopeId
-from onevault.core.ports import Change, Directory, Snapshot
+from onevault.core.ports import Change, Changes, Directory, Snapshot
 from onevault.core.records import Record, Settled
 from onevault.policy.access import Access
 from onevault.stores.memory.ledger import MemoryLedger
@@ -49,25 +50,30 @@ class SetClock:
 
 
 class Interruptible:
-    """A directory that can be cut off, and counts how often it was read whole."""
+    """A directory that can be cut off, and counts how many entities were read from it."""
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self.snapshots = 0
+        self.entities_read = 0
         self.down = False
 
     async def snapshot(self) -> Snapshot:
         self._check()
-        self.snapshots += 1
         return await self.directory.snapshot()
 
-    async def version(self) -> int:
+    async def changes(self, since: int) -> Changes:
         self._check()
-        return await self.directory.version()
+        changes = await self.directory.changes(since)
+        self.entities_read += len(changes.entities)
+        return changes
 
     async def put(self, change: Change) -> None:
         self._check()
         await self.directory.put(change)
+
+    async def put_each(self, changes: Sequence[Change]) -> list[Fault | None]:
+        self._check()
+        return await self.directory.put_each(changes)
 
     def _check(self) -> None:
         if self.down:
@@ -177,7 +183,7 @@ class Client:
 
     async def changes(self) -> int:
         """How many changes the directory has taken."""
-        return await self.around.directory.version()
+        return (await self.around.directory.directory.snapshot()).version
 
     async def organization(self, name: str = "Acme", **more: object) -> str:
         made = await self("POST", "/admin/organizations", {"name": name, "monthly_budget_usd": 100, **more})

@@ -11,6 +11,7 @@ from tests.contract.admin.surroundings import ADMIN_KEY, Client
 
 from onevault.admin import door
 from onevault.core.faults import FaultKind
+from onevault.core.ports import Changes
 
 ROUTES = [
     ("POST", "/admin/organizations"),
@@ -123,14 +124,13 @@ async def test_a_body_that_does_not_come_is_waited_for_a_while_only(
 
 
 async def test_a_store_that_hangs_is_given_up(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never() -> int:
+    async def never(since: int) -> Changes:
         await asyncio.sleep(60)
-        return 0
+        return Changes(0, ())
 
     monkeypatch.setattr(door, "CALL_S", 0.1)
     with monkeypatch.context() as hanging:
-        hanging.setattr(admin.around.directory, "version", never)
-        hanging.setattr(admin.around.directory, "snapshot", never)
+        hanging.setattr(admin.around.directory, "changes", never)
         answers = await asyncio.gather(
             admin("GET", "/admin/users"),
             admin(
@@ -147,11 +147,11 @@ async def test_a_store_that_hangs_is_given_up(admin: Client, monkeypatch: pytest
 
 
 async def test_a_failure_of_ours_is_told_without_its_cause(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken() -> int:
+    async def broken(since: int) -> Changes:
         raise RuntimeError("near canary")
 
     await admin.organization()
-    monkeypatch.setattr(admin.around.directory, "version", broken)
+    monkeypatch.setattr(admin.around.directory, "changes", broken)
     answer = await admin("GET", "/admin/users")
     assert (answer.status, answer.error["code"]) == (500, FaultKind.INTERNAL.value)
     assert "canary" not in answer.error["message"]

@@ -6,20 +6,18 @@ import asyncio
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.contract.vault.calls import NOON_NS
 from tests.contract.vault.conftest import Ask, MovedClock
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
-from onevault.core.ports import Change, Snapshot
+from onevault.core.ports import Change, Changes, Snapshot
 from onevault.stores.sql.directory import CHANGES_MAX, VaultDirectory
 from onevault.stores.sql.engine import Vault, open_vault
-from onevault.stores.sql.entities import API_KEY, USER, Entity
+from onevault.stores.sql.entities import Entity
 from onevault.stores.sql.hashing import hash_key
 
 ORG = Organization(
@@ -79,7 +77,7 @@ async def test_what_is_put_comes_back_whole(directory: VaultDirectory, vault: Va
     whole = Snapshot(3, {"org_1": ORG}, {"user_1": ANN}, {"key_1": KEY})
     assert await directory.snapshot() == whole
     assert await VaultDirectory(vault, clock).snapshot() == whole
-    assert await directory.version() == 3
+    assert await directory.changes(3) == Changes(3, ())
 
 
 async def test_teams_tenants_and_admin_keys_come_back_whole_also_where_only_they_changed(
@@ -225,16 +223,41 @@ async def test_budgets_are_shown_in_dollars_and_counted_in_nanos(directory: Vaul
     assert await ask("SELECT monthly_budget_nanos FROM gateway.v_customer_current") == [(500_000_000_001,)]
 
 
-async def test_a_snapshot_is_the_same_brought_up_to_date_or_read_anew(
-    directory: VaultDirectory, vault: Vault, clock: MovedClock
-) -> None:
+async def test_what_has_changed_since_is_told_once_as_it_is_now_and_parents_first(directory: VaultDirectory) -> None:
     await put(directory, ORG)
-    first = await directory.snapshot()
-    await put(directory, ANN, KEY, changed(ORG, name="Renamed"), changed(ANN, status=Status.SUSPENDED))
-    second = await directory.snapshot()
-    assert second == await VaultDirectory(vault, clock).snapshot()
-    assert first.organizations == {"org_1": ORG}
-    assert await directory.snapshot() is second
+    renamed, suspended = changed(ORG, name="Renamed"), changed(ANN, status=Status.SUSPENDED)
+    await put(directory, ANN, KEY, renamed, suspended)
+    assert await directory.changes(1) == Changes(5, (renamed, suspended, KEY))
+    assert await directory.changes(3) == Changes(5, (renamed, suspended))
+    assert await directory.changes(0) == await directory.changes(1)
+
+
+async def test_many_changes_are_taken_or_refused_each_for_itself(directory: VaultDirectory, ask: Ask) -> None:
+    """Each is checked against what those before it made of the directory."""
+    bob = User(user_id="user_2", org_id="org_1", email="bob@x.org", team_id="team_1")
+    offered: list[tuple[Entity, FaultKind | None]] = [
+        (ANN, FaultKind.NOT_FOUND),
+        (ORG, None),
+        (ANN, None),
+        (changed(ANN, email="ann.b@x.org"), None),
+        (bob, FaultKind.NOT_FOUND),
+        (TEAM, None),
+        (bob, None),
+        (User(user_id="user_3", org_id="org_1", email="Ann@x.org"), None),
+        (User(user_id="user_4", org_id="org_1", email="ann@X.org"), FaultKind.CONFLICT),
+        (changed(ANN), FaultKind.CONFLICT),
+        (KEY, None),
+        (changed(KEY, user_id="user_2"), FaultKind.CONFLICT),
+        (changed(KEY, key_id="key_2", version=1), FaultKind.CONFLICT),
+    ]
+    outcomes = await directory.put_each([Change("admin", "192.0.2.1", entity) for entity, _ in offered])
+    assert [None if outcome is None else outcome.kind for outcome in outcomes] == [kind for _, kind in offered]
+    there = await directory.snapshot()
+    assert there.users["user_1"].email == "ann.b@x.org"
+    assert (set(there.users), set(there.keys)) == ({"user_1", "user_2", "user_3"}, {"key_1"})
+    taken = ["customer", "user", "user", "team", "user", "user", "api_key"]
+    assert [row[0] for row in await ask("SELECT entity FROM gateway.change_s ORDER BY change_id")] == taken
+    assert await ask("SELECT COUNT(DISTINCT load_date) FROM gateway.user_s WHERE email_folded LIKE 'ann%'") == [(2,)]
 
 
 async def test_the_version_grows_with_a_change_by_another_process(directory: VaultDirectory, tmp_path: Path) -> None:
@@ -242,7 +265,7 @@ async def test_the_version_grows_with_a_change_by_another_process(directory: Vau
     seen = (await directory.snapshot()).version
     async with open_vault(tmp_path) as other:
         await put(VaultDirectory(other, MovedClock()), KEY)
-    assert await directory.version() > seen
+    assert (await directory.changes(seen)).entities == (KEY,)
     assert set((await directory.snapshot()).keys) == {"key_1"}
 
 
@@ -295,36 +318,22 @@ async def test_two_processes_that_write_at_once_lose_no_change_of_each_other(
     assert snapshot.version == 161
 
 
-async def test_many_users_and_keys_are_read_back_as_they_were_put(
-    vault: Vault, directory: VaultDirectory, clock: MovedClock
-) -> None:
+async def test_many_users_and_keys_are_read_back_as_they_were_put(directory: VaultDirectory) -> None:
+    """By their changes where these are few, and with the whole where they are not: the same."""
     await put(directory, ORG)
-    count = 15_000
+    count = CHANGES_MAX // 2 + 1
     users = [User(user_id=f"u{number}", org_id="org_1", email=f"{number}@x.org") for number in range(count)]
     keys = [
         ApiKey(key_id=f"k{number}", user_id=f"u{number}", sha256=hash_key(str(number)), prefix="gw_live_abc")
         for number in range(count)
     ]
-    moment = {"load_date": datetime.fromtimestamp(NOON_NS // 10**9, tz=UTC), "record_source": "test"}
-
-    def fill(connection: object) -> None:
-        for where, entities in ((USER, users), (API_KEY, keys)):
-            hubs, states = [], []
-            for entity in entities:
-                key = {where.key_column: hash_key(getattr(entity, where.id_field))} | moment
-                hubs.append(
-                    key
-                    | {
-                        f"{where.kind}_bk": getattr(entity, where.id_field),
-                        where.parent_column: hash_key(getattr(entity, where.parent_field)),
-                    }
-                )
-                states.append(key | {"hash_diff": b""} | where.values(entity))
-            connection.execute(where.hub.insert(), hubs)  # type: ignore[attr-defined]
-            connection.execute(where.satellite.insert(), states)  # type: ignore[attr-defined]
-
-    await vault.write(fill)
-    snapshot = await VaultDirectory(vault, clock).snapshot()
-    assert (len(snapshot.users), len(snapshot.keys)) == (count, count)
-    assert snapshot.keys["k77"] == keys[77]
-    assert count > CHANGES_MAX
+    for entities in (users, keys):
+        outcomes = await directory.put_each([Change("admin", "", entity) for entity in entities])
+        assert outcomes == [None] * count
+    snapshot = await directory.snapshot()
+    assert snapshot.users == {user.user_id: user for user in users}
+    assert snapshot.keys == {key.key_id: key for key in keys}
+    for since, there in ((1, 2 * count + 1), (3, 2 * count - 2)):
+        changes = await directory.changes(since)
+        assert len(changes.entities) == there
+        assert {each.key_id: each for each in changes.entities if isinstance(each, ApiKey)} == snapshot.keys

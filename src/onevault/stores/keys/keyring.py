@@ -47,6 +47,8 @@ class Keyring:
         self._random_bytes = random_bytes
         self._tenant_id = tenant_id
         self._unwrapped: dict[str, bytes] = {}
+        self._wrapped: dict[str, DataKey] = {}
+        self._version = 0
         self._making = asyncio.Lock()
 
     async def load(self, data_keys: Mapping[str, DataKey]) -> None:
@@ -98,10 +100,19 @@ class Keyring:
         return fingerprint_with(key, text)
 
     async def _found(self, data_key_id: str) -> bytes:
-        data_key = (await self._directory.snapshot()).data_keys.get(data_key_id)
+        data_key = (await self._data_keys()).get(data_key_id)
         if data_key is None:
             raise Unreadable(f"its data key {data_key_id} is not in the vault")
         return await self._unwrap(data_key)
+
+    async def _data_keys(self) -> dict[str, DataKey]:
+        """Those in the directory now. The whole is read once, and then what has changed."""
+        changes = await self._directory.changes(self._version)
+        for entity in changes.entities:
+            if isinstance(entity, DataKey):
+                self._wrapped[entity.data_key_id] = entity
+        self._version = changes.version
+        return self._wrapped
 
     async def _unwrap(self, data_key: DataKey) -> bytes:
         key = self._unwrapped.get(data_key.data_key_id)
@@ -115,7 +126,7 @@ class Keyring:
     async def _newest(self) -> DataKey:
         """The data key that seals now, made if there is none. Raises Fault STORE_UNAVAILABLE without a master key."""
         async with self._making:
-            found = newest_of((await self._directory.snapshot()).data_keys, self._tenant_id)
+            found = newest_of(await self._data_keys(), self._tenant_id)
             return found if found is not None else await self.make()
 
     async def make(self) -> DataKey:
