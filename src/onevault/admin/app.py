@@ -82,6 +82,7 @@ def create_admin(deps: AdminDeps) -> FastAPI:
         Door,
         key_sha256s=deps.admin_key_sha256s,
         admin_key=deps.admin_key,
+        sign_in=deps.sign_in,
         clock=deps.clock,
         status_of=deps.status_of,
         ids=deps.ids,

@@ -11,6 +11,7 @@ from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
 from onevault.core.identity import AdminKey
 from onevault.core.ports import Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests
+from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import NO_DEFAULTS, DefaultLimits
 
 
@@ -30,7 +31,8 @@ class AdminDeps:
 
     `on_change` applies a changed entity to the identities in memory before the admin's answer is sent.
     `admin_key_sha256s` are the SHA-256 of the configured admin keys, which are owners; `admin_key` finds those that were made
-    here by their SHA-256, in memory, as of less than a second ago. `time_zone` is the tenant's.
+    here by their SHA-256, in memory, as of less than a second ago; `sign_in` checks tokens of identity providers. `time_zone` is the
+    tenant's.
     `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
     `store_failures` are the errors by which the stores' drivers say that they cannot be reached.
     """
@@ -45,6 +47,7 @@ class AdminDeps:
     random_bytes: RandomBytes
     admin_key_sha256s: tuple[bytes, ...]
     admin_key: Callable[[bytes], AdminKey | None]
+    sign_in: SignIn
     on_change: Callable[[Entity], None]
     status_of: StatusOf
     health: Mapping[str, HealthCheck] = field(default_factory=dict)

@@ -9,10 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onevault.admin.commands import Actor
 from onevault.admin.errors import StatusOf, error_body
+from onevault.admin.people import ACTOR as SIGNED_IN
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, Status
+from onevault.core.identity import AdminKey, Role, Status
 from onevault.core.keys import is_admin_key, is_admin_key_text, is_key_text, key_sha256
 from onevault.core.ports import Clock, IdSource
+from onevault.core.sign_in import is_token_text
+from onevault.pipeline.sign_in import SignIn
 
 BODY_BYTES_MAX = 256 * 1024
 BODY_WAIT_S = 10.0
@@ -38,11 +41,13 @@ class Door:
         *,
         key_sha256s: tuple[bytes, ...],
         admin_key: Callable[[bytes], AdminKey | None],
+        sign_in: SignIn,
         clock: Clock,
         status_of: StatusOf,
         ids: IdSource,
     ) -> None:
         self._app = app
+        self._sign_in = sign_in
         self._key_sha256s = key_sha256s
         self._admin_key = admin_key
         self._clock = clock
@@ -68,7 +73,7 @@ class Door:
             await send(message)
 
         try:
-            actor = self._actor(scope)
+            actor = await self._actor(scope)
             body = await _body(scope["headers"], receive)
             async with asyncio.timeout(CALL_S):
                 await self._app({**scope, ACTOR: actor}, _replay(body, receive), answer)
@@ -82,13 +87,17 @@ class Door:
         except ClientGone:
             return
 
-    def _actor(self, scope: Scope) -> Actor:
-        """Who presents the request's admin key. Raises Fault UNAUTHENTICATED. Nothing but memory is asked."""
+    async def _actor(self, scope: Scope) -> Actor:
+        """Who presents the request's admin key or token. Raises Fault UNAUTHENTICATED, FORBIDDEN. For a key nothing but memory is asked."""
         client = scope.get("client")
         address = client[0] if client else ""
         presented = _presented(scope["headers"])
         if is_admin_key(presented, self._key_sha256s):
             return Actor(CONFIGURED, address)
+        if is_token_text(presented):
+            signed_in, org_id = await self._sign_in.admin(presented)
+            role = signed_in.role or Role.VIEWER
+            return Actor(SIGNED_IN.format(signed_in.subject), address, role, org_id, signed_in.expires_at_ms)
         key = self._admin_key(key_sha256(presented)) if is_admin_key_text(presented) else None
         if key is None:
             raise Fault(FaultKind.UNAUTHENTICATED, "This is not an admin key of this gateway.")

@@ -78,7 +78,7 @@ class Account:
     async def _show(self, scope: Scope, send: Send, show: Show, *, fault_body: FaultBody = fault_body) -> None:
         call_id = self.ids()
         try:
-            principal = self.authenticate(credential(scope, dict(scope["headers"])), address(scope))
+            principal = await self.authenticate(credential(scope, dict(scope["headers"])), address(scope))
             document = await show(scope, principal)
         except Fault as fault:
             await self._refuse(fault, call_id, send, fault_body)

@@ -21,6 +21,7 @@ from onevault.admin.commands import office_of
 from onevault.admin.deps import AdminDeps
 from onevault.admin.deps import Health as AdminHealth
 from onevault.admin.first_boot import ensure_first_boot
+from onevault.admin.people import DirectoryPeople
 from onevault.api.account import Account
 from onevault.api.app import Gateway
 from onevault.api.asgi import App
@@ -34,6 +35,7 @@ from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds
 from onevault.bootstrap.stores import Stores, open_stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
+from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
@@ -45,11 +47,13 @@ from onevault.pipeline.exchange import Exchange
 from onevault.pipeline.record import Record
 from onevault.pipeline.reserve import Reserve
 from onevault.pipeline.route import Route
+from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
 from onevault.simulator.server import EmbeddedSimulator
 from onevault.telemetry.calls import CallObserver
 from onevault.telemetry.metrics import Metrics
 from onevault.telemetry.redact import redact
+from onevault.upstream.auth.oidc import Issuers
 from onevault.upstream.client import ProviderSender
 from onevault.upstream.endpoints import Signing, endpoints, needs_simulator
 from onevault.upstream.relay import RELAY_PATH, Relay
@@ -70,6 +74,9 @@ class RunningGateway:
     _route: Route
     _account: Account
     _access: Access
+    _sign_in: SignIn
+    _transport: Transport
+    _clock: SystemClock
     _simulator: EmbeddedSimulator | None
     _drains: Drains
 
@@ -88,6 +95,7 @@ class RunningGateway:
         self._route.on_insufficient = settings.limits.on_insufficient
         self._drains.bounds = drain_bounds(settings)
         self._access.set_defaults(default_limits(settings))
+        self._sign_in.trust(Issuers(settings.security.oidc, self._transport, self._clock))
 
 
 @asynccontextmanager
@@ -116,7 +124,8 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
         following = asyncio.create_task(kept_going("identities", follows, clock))
         stack.callback(following.cancel)
 
-        authenticate = Authenticate(access, clock)
+        sign_in = _sign_in(settings, stores, access, clock, transport=transport)
+        authenticate = Authenticate(access, clock, sign_in)
         route = Route(catalog, settings.limits.output_tokens_max, settings.limits.on_insufficient)
         drains = Drains(drain_bounds(settings))
         exchange = Exchange(
@@ -139,7 +148,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             lambda: in_flight.draining,
             __version__,
         )
-        admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight))
+        admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight, sign_in))
         metrics.watch(
             in_flight=lambda: in_flight.calls,
             loader_lag_s=lambda: stores.loader.lag_s,
@@ -179,7 +188,21 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             admin=admin,
             within=named,
         )
-        yield RunningGateway(app, greeting, in_flight, sender, signing, route, account, access, simulator, drains)
+        yield RunningGateway(
+            app,
+            greeting,
+            in_flight,
+            sender,
+            signing,
+            route,
+            account,
+            access,
+            sign_in,
+            transport,
+            clock,
+            simulator,
+            drains,
+        )
 
 
 def _reading(account: Account, health: Health) -> dict[str, App]:
@@ -259,8 +282,27 @@ def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool
     )
 
 
+def _sign_in(settings: Settings, stores: Stores, access: Access, clock: SystemClock, *, transport: Transport) -> SignIn:
+    """Its register reads the directory when the first token comes: where no issuer is trusted, never."""
+    office = office_of(
+        stores.directory,
+        clock=clock,
+        ids=new_id,
+        random_bytes=secrets.token_bytes,
+        tenant_id=settings.tenant.tenant_id,
+        on_change=access.apply,
+    )
+    return SignIn(Issuers(settings.security.oidc, transport, clock), DirectoryPeople(office), access, clock)
+
+
 def _admin_deps(
-    settings: Settings, stores: Stores, clock: SystemClock, access: Access, admin_key: str, in_flight: InFlight
+    settings: Settings,
+    stores: Stores,
+    clock: SystemClock,
+    access: Access,
+    admin_key: str,
+    in_flight: InFlight,
+    sign_in: SignIn,
 ) -> AdminDeps:
     async def vault() -> AdminHealth:
         behind = f"{stores.loader.lag_s:.1f} s behind the journal"
@@ -286,6 +328,7 @@ def _admin_deps(
         random_bytes=secrets.token_bytes,
         admin_key_sha256s=(hashlib.sha256(admin_key.encode()).digest(),),
         admin_key=access.admin_key,
+        sign_in=sign_in,
         on_change=access.apply,
         status_of=status_of,
         health={"vault": vault, "journal": journal, "calls": calls},

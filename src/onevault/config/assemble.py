@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from onevault.config import keys
+from onevault.config import keys, oidc
 from onevault.config.entries import providers
 from onevault.config.kinds import SIMULATOR
 from onevault.config.problems import Problem, did_you_mean
@@ -132,7 +132,9 @@ def _security(written: SecurityWritten, problems: list[Problem]) -> SecuritySett
         problems.append(Problem("security.admin_key", f"refused: {reason}", keys.ADMIN_KEY_EXPECTED))
     if written.master_key is not None and (reason := keys.bad_master_key(written.master_key.reveal())):
         problems.append(Problem("security.master_key", f"refused: {reason}", keys.MASTER_KEY_EXPECTED))
-    return SecuritySettings(admin_key=written.admin_key, master_key=written.master_key)
+    return SecuritySettings(
+        admin_key=written.admin_key, master_key=written.master_key, oidc=oidc.issuers(written.oidc, problems)
+    )
 
 
 def _routing(

@@ -12,7 +12,7 @@ of its own, so nobody fills in defaults later.
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
                   retries_max, and what some kinds need: region, project, account_id, gateway_id, api_version,
                   gateway_token, aws, service_account; drain_on_hangup
-      security    admin_key, master_key
+      security    admin_key, master_key, oidc
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
       limits      output_tokens_max, key_requests_per_minute, key_concurrent_requests, user_daily_requests,
@@ -35,6 +35,7 @@ from onevault.core.money import Nanos
 from onevault.core.operations import Capability
 from onevault.core.ports import Timeouts
 from onevault.core.prices import Price
+from onevault.core.sign_in import ClaimRules
 
 MIB: Final = 1 << 20
 KIB: Final = 1 << 10
@@ -143,12 +144,24 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether answers are read to their end for their usage though the caller hung up; None: as is known of the kind."""
 
 
+class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An identity provider whose signed tokens are taken. `issuer` is compared letter by letter with what tokens say; `jwks_uri`
+    None: as its discovery document says."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    jwks_uri: str | None = None
+    rules: ClaimRules = ClaimRules()
+
+
 class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):
     """`admin_key` None: generated at the first start and kept in the data directory with mode 0600. `master_key` decodes to 32
     bytes; what it is to wrap is not kept by this version."""
 
     admin_key: Secret | None = None
     master_key: Secret | None = None
+    oidc: tuple[OidcSettings, ...] = ()
 
 
 class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -269,11 +269,27 @@ class ProviderWritten(Section):
     agreements: Annotated[None, BeforeValidator(partial(_absent, hint="nothing: leave it out"))] = None
 
 
+class OidcWritten(Section):
+    """An item of `security.oidc`"""
+
+    issuer: Text
+    audience: Names
+    algorithms: Names | None = None
+    jwks_uri: Text | None = None
+    claims: dict[str, Text] | None = None
+    organization: Text | None = None
+    organizations: dict[str, Text] | None = None
+    roles: dict[str, Text] | None = None
+    organization_roles: dict[str, Text] | None = None
+    create_users: Flag | None = None
+
+
 class SecurityWritten(Section):
     """`security:`"""
 
     admin_key: Key | None = None
     master_key: Key | None = None
+    oidc: list[OidcWritten] | None = None
     pii_detection: Off = None
     prompt_filtering: Off = None
     audit_logging: Off = None

@@ -1,4 +1,4 @@
-"""Decides who calls: the key's principal, or a fault."""
+"""Decides who calls: the principal of a key or of a signed token, or a fault."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Protocol
 
 from onevault.core.identity import Principal
 from onevault.core.ports import Clock
+from onevault.core.sign_in import is_token_text
+from onevault.pipeline.sign_in import SignIn
 
 
 class Identities(Protocol):
@@ -19,11 +21,15 @@ class Identities(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """Reads memory only: no key is looked up in a store while its caller is unknown."""
+    """Reads memory only: no key is looked up in a store while its caller is unknown. A token is checked against keys of its
+    issuer, which may have to be fetched."""
 
     identities: Identities
     clock: Clock
+    sign_in: SignIn
 
-    def __call__(self, credential: str | None, address: str) -> Principal:
+    async def __call__(self, credential: str | None, address: str) -> Principal:
+        if credential is not None and is_token_text(credential):
+            return await self.sign_in.principal(credential)
         now_ms = self.clock.wall_ns() // 1_000_000
         return self.identities.authenticate(credential, now_ms=now_ms, address=address)

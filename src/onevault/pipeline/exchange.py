@@ -33,7 +33,7 @@ class Exchange:
 
     @asynccontextmanager
     async def open(self, request: CallerRequest) -> AsyncGenerator[Answer]:
-        principal = self.authenticate(request.credential, request.address)
+        principal = await self.authenticate(request.credential, request.address)
         async with self.admit(principal, request) as admission:
             incoming = await request.read()
             async with self.record(principal, request, incoming) as receipt:

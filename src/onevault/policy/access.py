@@ -38,6 +38,8 @@ ABSENT = "An API key is needed: send it as `Authorization: Bearer gw_live_…`."
 MISSHAPEN = "This is not an API key of this gateway: those begin with `gw_live_` or `gw_test_`."
 EXPIRED = "This API key has expired."
 ELSEWHERE = "This API key may not be used from this address."
+SIGNED_IN = "oidc:"
+"""How the key is called that stands in the records for a user who has signed in: `oidc:USER`. No key is made with such an id."""
 
 
 _NO_KEYS: Mapping[str, ProviderKey] = MappingProxyType({})
@@ -329,16 +331,36 @@ class Access:
         if key is None:
             return None
         user = self._users.get(key.user_id)
+        return self._principal(sha256, key, user, user.team_id if user is not None else None)
+
+    def member(self, user_id: str, team_id: str | None) -> Principal:
+        """A user without a key, who calls in a team (None: in none). Raises Fault UNAUTHENTICATED where one of them is not active."""
+        name = f"{SIGNED_IN}{user_id}"
+        slot = f"{name}/{team_id or ''}".encode()
+        known = self._resolved.get(slot)
+        key = known[0] if known is not None else ApiKey(key_id=name, user_id=user_id, sha256=b"", prefix="")
+        user = self._users.get(user_id)
+        if user is not None and user.team_id != team_id:
+            above = known[1].user if known is not None else None
+            moved = msgspec.structs.replace(user, team_id=team_id)
+            # The same object as before, or it would be resolved with every call.
+            user = above if above == moved else moved
+        found = self._principal(slot, key, user, team_id)
+        if isinstance(found, Refusal):
+            raise Fault(FaultKind.UNAUTHENTICATED, found.message.replace("this API key", "this token"))
+        return found
+
+    def _principal(self, slot: bytes, key: ApiKey, user: User | None, team_id: str | None) -> Principal | Refusal:
         team = organization = tenant = None
         own = _NO_KEYS
         if user is not None:
             organization = self._organizations.get(user.org_id)
             own = self._provider_keys_of.get(user.org_id, _NO_KEYS)
-            if user.team_id is not None:
-                team = self._teams.get(user.team_id)
+            if team_id is not None:
+                team = self._teams.get(team_id)
             if organization is not None:
                 tenant = self._tenants.get(organization.tenant_id)
-        known = self._resolved.get(sha256)
+        known = self._resolved.get(slot)
         if known is not None and known[0] is key:
             above = known[1]
             if (
@@ -351,7 +373,7 @@ class Access:
                 return known[2]
         above = Above(user, team, organization, tenant, own)
         resolved = resolve(key, above, defaults=self._defaults)
-        self._resolved[sha256] = (key, above, resolved)
+        self._resolved[slot] = (key, above, resolved)
         return resolved
 
     def provider_key(self, provider_key_id: str) -> ProviderKey | None:

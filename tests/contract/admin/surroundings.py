@@ -17,17 +17,23 @@ import uvicorn
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from onevault.admin.app import create_admin
+from onevault.admin.commands import office_of
 from onevault.admin.deps import AdminDeps, Health
+from onevault.admin.people import DirectoryPeople
 from onevault.api.errors import status_of
 from onevault.core.faults import Fault
 from onevault.core.identity import ScopeId
 from onevault.core.ports import Change, Changes, Directory, Snapshot
 from onevault.core.records import Record, Settled
+from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
 from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
+from onevault.upstream.auth.oidc import Issuers
+from onevault.upstream.http1 import LeanTransport
+from onevault.upstream.transport_settings import TransportSettings
 
 ADMIN_KEY = "adm_a-long-and-random-admin-key"
 NOON_NS = 1_795_262_400 * 1_000_000_000
@@ -119,6 +125,12 @@ class Surroundings:
         self.numbers += 1
         return f"{self.numbers:032x}"
 
+    def sign_in(self) -> SignIn:
+        """It trusts no issuer."""
+        office = office_of(self.directory, clock=self.clock, ids=self.new_id, random_bytes=os.urandom)
+        issuers = Issuers((), LeanTransport(TransportSettings()), self.clock)
+        return SignIn(issuers, DirectoryPeople(office), self.access, self.clock)
+
     def deps(self) -> AdminDeps:
         return AdminDeps(
             directory=self.directory,
@@ -131,6 +143,7 @@ class Surroundings:
             random_bytes=os.urandom,
             admin_key_sha256s=(hashlib.sha256(ADMIN_KEY.encode()).digest(),),
             admin_key=self.access.admin_key,
+            sign_in=self.sign_in(),
             on_change=self.access.apply,
             status_of=status_of,
             health=self.health,

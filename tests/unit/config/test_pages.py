@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import types
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
+import yaml
 from pydantic import AliasChoices, BaseModel
 
 from onevault.config.document import read
@@ -75,13 +77,17 @@ STATED = {path: default.strip("`") for path, (_, default) in ROWS.items() if re.
 
 @pytest.mark.parametrize("path", [path for path in STATED if "MODEL" not in path])
 def test_a_default_that_the_page_states_is_what_holds_when_nothing_is_written(path: str) -> None:
-    base: dict[str, Any] = {"providers": {"NAME": {"type": "simulator"}}, "tenants": [{"id": "default"}]}
-    written: dict[str, Any] = {"providers": {"NAME": {"type": "simulator"}}, "tenants": [{"id": "default"}]}
+    base: dict[str, Any] = {
+        "providers": {"NAME": {"type": "simulator"}},
+        "security": {"oidc": [{"issuer": "https://login.example.com", "audience": "onevault"}]},
+        "tenants": [{"id": "default"}],
+    }
+    written = copy.deepcopy(base)
     node: Any = written
     *above, last = path.replace("[]", ".0").split(".")
     for step in above:
         node = node[0] if step == "0" else node.setdefault(step, {})
-    node[last] = STATED[path]
+    node[last] = yaml.safe_load(STATED[path]) if STATED[path][0] in "[{" else STATED[path]
     assert settings_from(written, {}) == settings_from(base, {})
 
 
