@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from onevault.admin.api_keys import key_routes
+from onevault.admin.audit import audit_routes
 from onevault.admin.commands import Office
 from onevault.admin.deps import AdminDeps
 from onevault.admin.door import Door
@@ -74,6 +75,7 @@ def create_admin(deps: AdminDeps) -> FastAPI:
         team_routes(desk),
         user_routes(desk),
         key_routes(desk),
+        audit_routes(desk),
         operation_routes(desk),
     )
     for router in routers:

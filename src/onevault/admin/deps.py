@@ -10,7 +10,7 @@ import msgspec
 from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
 from onevault.core.identity import AdminKey
-from onevault.core.ports import Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests
+from onevault.core.ports import ChangeLog, Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import NO_DEFAULTS, DefaultLimits
 
@@ -38,6 +38,7 @@ class AdminDeps:
     """
 
     directory: Directory
+    change_log: ChangeLog
     ledger: Ledger
     rates: Rates
     journal: Journal

@@ -21,7 +21,7 @@ from onevault.admin.outputs import ErrorOut
 from onevault.admin.roles import PERMISSIONS, check_role
 
 PAGE_ENTRIES_MAX = 200
-_ID = r"^[A-Za-z0-9_\-]{1,100}$"
+ID = r"^[A-Za-z0-9_\-]{1,100}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +120,22 @@ def etag(response: Response, version: int) -> None:
     response.headers["etag"] = f'"{version}"'
 
 
-class _ListQuery(BaseModel):
+class ListOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(50, ge=1, le=PAGE_ENTRIES_MAX, description="Entries a page.")
     after: str = Field("", pattern=r"^[A-Za-z0-9_\-]{0,100}$", description="`next_cursor` of the page before.")
 
 
-class _ListQueryWithDeleted(_ListQuery):
+class _ListQueryWithDeleted(ListOptions):
     include_deleted: bool = Field(False, description="Show deleted ones too.")
 
 
 class _OfOrganizationQuery(_ListQueryWithDeleted):
-    org_id: str | SkipJsonSchema[None] = Field(None, pattern=_ID, description="Only those of this organization.")
+    org_id: str | SkipJsonSchema[None] = Field(None, pattern=ID, description="Only those of this organization.")
 
 
-ListQuery = Annotated[_ListQuery, Query()]
+ListQuery = Annotated[ListOptions, Query()]
 ListQueryWithDeleted = Annotated[_ListQueryWithDeleted, Query()]
 OfOrganizationQuery = Annotated[_OfOrganizationQuery, Query()]
 

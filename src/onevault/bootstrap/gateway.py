@@ -319,6 +319,7 @@ def _admin_deps(
 
     return AdminDeps(
         directory=stores.directory,
+        change_log=stores.change_log,
         ledger=stores.ledger,
         rates=stores.rates,
         journal=stores.journal,

@@ -19,6 +19,7 @@ from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.recovery import recover
+from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import VaultUnusable, open_vault
 from onevault.stores.sql.loader import Loader
@@ -36,6 +37,7 @@ class Stores:
     journal: JournalWriter
     loader: Loader
     directory: VaultDirectory
+    change_log: VaultChangeLog
     requests: VaultRequests
     history: VaultUsage
 
@@ -73,6 +75,7 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores
                         journal,
                         loader,
                         VaultDirectory(vault, clock),
+                        VaultChangeLog(vault),
                         VaultRequests(vault, loader),
                         VaultUsage(vault),
                     )

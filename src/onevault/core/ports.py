@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from onevault.core.changes import ChangeQuery, RecordedChange
 from onevault.core.codec import Incoming
 from onevault.core.events import Event
 from onevault.core.faults import Fault
@@ -238,6 +239,13 @@ class Sealer(Protocol):
 
     async def fingerprint(self, text: bytes, purpose: str) -> str:
         """The same for the same text as long as the data key stays, and useless to who has not the data key."""
+
+
+class ChangeLog(Protocol):
+    """The audit of what was changed in the directory."""
+
+    async def newest(self, query: ChangeQuery) -> list[RecordedChange]:
+        """The changes that were asked for, newest first, by every process and of all times. Nothing ever leaves it."""
 
 
 class Requests(Protocol):

@@ -29,6 +29,7 @@ from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
 from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.rates import MemoryRates
+from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
 from onevault.upstream.auth.oidc import Issuers
@@ -134,6 +135,7 @@ class Surroundings:
     def deps(self) -> AdminDeps:
         return AdminDeps(
             directory=self.directory,
+            change_log=VaultChangeLog(self.vault),
             ledger=self.ledger,
             rates=self.rates,
             journal=self.journal,

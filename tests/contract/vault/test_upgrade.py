@@ -11,10 +11,12 @@ import pytest
 from tests.contract.vault.calls import settled_call, write_segment
 from tests.contract.vault.conftest import MovedClock
 
+from onevault.core.changes import ChangeQuery
 from onevault.core.identity import ApiKey, Organization, Team, Tenant, User
 from onevault.core.ports import Change
 from onevault.core.records import Record
 from onevault.core.usage import Usage
+from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.loader import Loader
@@ -44,6 +46,9 @@ def made_older(directory: Path, version: int = 1) -> None:
                 for table, columns in who.tenancy_added().items():
                     for column in columns:
                         connection.execute(f"ALTER TABLE {table.name} DROP COLUMN {column.name}")
+                for index in who.CHANGE_INDEXES:
+                    connection.execute(f"DROP INDEX {index.name}")
+                connection.execute("ALTER TABLE change_s DROP COLUMN org_bk")
                 for name in ADDED if version == 1 else ():
                     connection.execute(f"ALTER TABLE api_request_detail_s DROP COLUMN {name}")
             connection.execute(f"PRAGMA user_version = {version}")
@@ -118,6 +123,10 @@ async def test_who_was_known_in_an_older_vault_is_known_in_this_one_and_can_be_i
     directory = VaultDirectory(vault, MovedClock())
     known = await directory.snapshot()
     assert (known.users["user_1"], known.keys["key_1"]) == (ANN, KEY)
+    recorded = await VaultChangeLog(vault).newest(ChangeQuery(limit=9, org_id="org_1"))
+    assert [change.entity for change in recorded] == ["api_key", "user", "organization"]
+    with pytest.raises(Exception, match="insert-only"):
+        await vault.write(lambda connection: connection.exec_driver_sql("UPDATE gateway.change_s SET actor = ''"))
     team = Team(team_id="team_1", org_id="org_1", name="Research")
     moved = msgspec.structs.replace(ANN, team_id="team_1", version=2)
     for change in (team, moved, Tenant(tenant_id="default", monthly_budget=1)):

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Organization, ProviderKey, Status, User, is_of_tenant
+from onevault.core.identity import ApiKey, Organization, ProviderKey, Status, User, is_of_tenant
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.ports import Change, Entity
-from onevault.stores.sql.entities import ALL, TEAM, Kept, for_audit, kept
+from onevault.stores.sql.entities import ALL, API_KEY, TEAM, USER, Kept, for_audit, kept
 from onevault.stores.sql.hashing import hash_diff, hash_key
 from onevault.stores.sql.provider_keys import hubs_beside, promised, put_whole_tenant
 from onevault.stores.sql.schema import secrets, who
@@ -68,6 +68,8 @@ class _Batch:
             wanted = dict.fromkeys(getattr(each, where.id_field) for each in entities)
             if where is TEAM:
                 wanted |= dict.fromkeys(teams)
+            if where is USER:
+                wanted |= dict.fromkeys(each.user_id for each in by_kind[API_KEY.kind] if isinstance(each, ApiKey))
             values = {where.unique_value(each) for each in entities} if where.unique_field else set()
             wanted |= dict.fromkeys(ids_with(connection, where, values))
             states = self._states[where.kind] = newest_of(connection, where, wanted)
@@ -112,6 +114,7 @@ class _Batch:
                 "before": None if before is None else for_audit(before),
                 "after": for_audit(entity),
                 "record_source": SOURCE,
+                "org_bk": self._organization_of(entity),
             }
         )
         self._states[where.kind][entity_id] = State(entity, moment)
@@ -128,6 +131,14 @@ class _Batch:
         for table in (who.customer_config_s, secrets.customer_provider_keys_s, who.change_s):
             if table in self._rows:
                 connection.execute(table.insert(), self._rows[table])
+
+    def _organization_of(self, entity: Entity) -> str | None:
+        """Whose change this is, for those who see one organization alone."""
+        if isinstance(entity, ApiKey):
+            user = self._states[USER.kind].get(entity.user_id)
+            return None if user is None else self._organization_of(user.entity)
+        org_id: str | None = getattr(entity, "org_id", None)
+        return None if org_id is None or is_of_tenant(org_id) else org_id
 
     def _add_hubs(self, connection: Connection, hub: Table, entity_ids: Iterable[str]) -> None:
         known = self._hubs.setdefault(hub, set())

@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from onevault.stores.sql.hashing import GHOST_KEY, hash_diff
 from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, calls, metadata, providers, who
+from onevault.stores.sql.schema.change_organizations import add_organizations_of_changes, insert_only_trigger
 from onevault.stores.sql.schema.derived import schema_version
 from onevault.stores.sql.schema.views import VIEWS
 
@@ -67,10 +68,7 @@ def _create_tables(connection: Connection, schema: str) -> None:
             connection.execute(CreateIndex(index))
         if table in INSERT_ONLY:
             for verb in ("UPDATE", "DELETE"):
-                connection.exec_driver_sql(
-                    f"CREATE TRIGGER {schema}.{table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
-                    f"BEGIN SELECT RAISE(ABORT, '{table.name} is insert-only'); END"
-                )
+                connection.exec_driver_sql(insert_only_trigger(table, verb))
 
 
 def _create_views(connection: Connection) -> None:
@@ -93,6 +91,7 @@ def _bring_on(connection: Connection, schema: str, version: int) -> None:
             _create_tables(connection, schema)
             _add_columns(connection, calls.api_request_detail_s, calls.provider_keys_added())
             _add_columns(connection, who.customer_s, (who.customer_s.c.byok,))
+            add_organizations_of_changes(connection)
         _create_views(connection)
     if schema == "util":
         connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))

@@ -216,8 +216,15 @@ change_s = Table(
     Column("before", JsonDocument),
     Column("after", JsonDocument, nullable=False),
     record_source(),
+    Column("org_bk", String(255)),  # NULL: not of one organization
     schema="gateway",
 )
+CHANGE_INDEXES = (
+    Index("change_s_org", change_s.c.org_bk),
+    Index("change_s_entity", change_s.c.entity_bk),
+    Index("change_s_actor", change_s.c.actor),
+)
+"""What version 4 added: those who look for changes look for one of these."""
 
 
 def tenancy_added() -> dict[Table, tuple[Column[Any], ...]]:

@@ -1,0 +1,122 @@
+"""The route of the audit: who changed what, when and from where, as it was before and as it was after."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from onevault.admin.http import ID, ActorOf, Desk, ListOptions, StrictRoute, errors
+from onevault.admin.inputs import CreateKey, Input, UpdateOrganization, UpdateTeam, UpdateTenant, UpdateUser
+from onevault.admin.outputs import Output, PageOut, time_text
+from onevault.core.changes import ChangeQuery, RecordedChange
+from onevault.core.money import Nanos, usd_for_json
+
+_ANYBODY = r"^[\x20-\x7e]{1,200}$"
+_MODELS: Final[tuple[type[Input], ...]] = (UpdateTenant, UpdateOrganization, UpdateTeam, UpdateUser, CreateKey)
+_CALLED = {
+    name: field.alias for model in _MODELS for name, field in model.model_fields.items() if field.alias is not None
+}
+"""What callers call an entity's fields, where it is not what the entity calls them."""
+_UNNAMED_MONEY = frozenset({"fallback_daily_limit"})
+
+
+class ChangeOut(Output):
+    object: Literal["change"] = "change"
+    change_id: str
+    at: str
+    actor: str = Field(
+        description="The id of the admin key; `admin`: the configured one; `command line`: whoever has the data."
+    )
+    address: str = Field(description="From where; empty where it was no request.")
+    entity: str = Field(examples=["organization", "team", "user", "api_key", "admin_key", "tenant"])
+    entity_id: str
+    org_id: str | None = Field(description="Whose it is; null: not of one organization.")
+    action: Literal["created", "changed", "deleted", "revoked"]
+    changed: list[str] = Field(description="The fields that are not what they were.")
+    before: dict[str, Any] | None = Field(description="null: it was made.")
+    after: dict[str, Any]
+
+
+class _AuditQuery(ListOptions):
+    after: str = Field("", pattern=r"^[0-9]{0,18}$", description="`next_cursor` of the page before.")
+    entity: str | SkipJsonSchema[None] = Field(None, pattern=r"^[a-z_]{1,40}$", description="Only of this kind.")
+    entity_id: str | SkipJsonSchema[None] = Field(None, pattern=ID, description="Only of this one.")
+    actor: str | SkipJsonSchema[None] = Field(None, pattern=_ANYBODY, description="Only by this one.")
+    org_id: str | SkipJsonSchema[None] = Field(None, pattern=ID, description="Only of this organization.")
+    since: AwareDatetime | SkipJsonSchema[None] = Field(None, description="RFC 3339; from then on.")
+    until: AwareDatetime | SkipJsonSchema[None] = Field(None, description="RFC 3339; before then.")
+
+
+AuditQuery = Annotated[_AuditQuery, Query()]
+
+
+def audit_routes(desk: Desk) -> APIRouter:
+    routes = APIRouter(prefix="/admin", tags=["audit"], route_class=StrictRoute)
+
+    @routes.get("/audit", responses=errors(), summary="List what was changed, newest first")
+    async def list_changes(query: AuditQuery, actor: ActorOf) -> PageOut[ChangeOut]:
+        """Every change of tenants, organizations, teams, users and keys, by whom, from where, before and after; no secret and no
+        hash is in it. To a key of one organization there are only the changes of that one."""
+        if actor.org_id is not None and query.org_id not in (None, actor.org_id):
+            return PageOut(data=[], has_more=False, next_cursor=None)
+        found = await desk.deps.change_log.newest(
+            ChangeQuery(
+                limit=query.limit + 1,
+                before_id=int(query.after) if query.after else None,
+                entity=query.entity,
+                entity_id=query.entity_id,
+                actor=query.actor,
+                org_id=actor.org_id or query.org_id,
+                since_ms=_ms(query.since),
+                until_ms=_ms(query.until),
+            )
+        )
+        page = found[: query.limit]
+        more = len(found) > query.limit
+        return PageOut(
+            data=[change_out(change) for change in page],
+            has_more=more,
+            next_cursor=str(page[-1].change_id) if more else None,
+        )
+
+    return routes
+
+
+def change_out(change: RecordedChange) -> ChangeOut:
+    """A change as callers read it: fields by their names for them, money in US dollars, times in RFC 3339."""
+    before = None if change.before is None else _shown(change.before)
+    after = _shown(change.after)
+    ended = after.get("status") in ("deleted", "revoked") and before is not None
+    return ChangeOut(
+        change_id=str(change.change_id),
+        at=time_text(change.at_ms),
+        actor=change.actor,
+        address=change.address,
+        entity=change.entity,
+        entity_id=change.entity_id,
+        org_id=change.org_id,
+        action="created" if before is None else after["status"] if ended else "changed",
+        changed=sorted(name for name, value in after.items() if before is None or before.get(name) != value),
+        before=before,
+        after=after,
+    )
+
+
+def _shown(entity: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name, value in entity.items():
+        called = _CALLED.get(name, name)
+        if called.endswith("_usd") or name in _UNNAMED_MONEY:
+            value = None if value is None else usd_for_json(Nanos(value))
+        elif name.endswith("_ms"):
+            called, value = name.removesuffix("_ms"), None if value is None else time_text(value)
+        shown[called] = value
+    return shown
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)

@@ -1,0 +1,66 @@
+"""Reads back who changed what, when and from where."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+
+from onevault.core.changes import ChangeQuery, RecordedChange
+from onevault.stores.sql.engine import Vault
+from onevault.stores.sql.entities import ORGANIZATION
+from onevault.stores.sql.schema.who import change_s
+
+_CALLED = {ORGANIZATION.kind: "organization"}
+_KEPT_AS = {called: kind for kind, called in _CALLED.items()}
+
+
+class VaultChangeLog:
+    """Implements `ports.ChangeLog`."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def newest(self, query: ChangeQuery) -> list[RecordedChange]:
+        """The changes that were asked for, newest first."""
+        return await self._vault.read(lambda connection: _newest(connection, query))
+
+
+def _newest(connection: Connection, query: ChangeQuery) -> list[RecordedChange]:
+    of = change_s.c
+    wanted = select(
+        of.change_id, of.load_date, of.actor, of.address, of.entity, of.entity_bk, of.org_bk, of.before, of.after
+    )
+    if query.before_id is not None:
+        wanted = wanted.where(of.change_id < query.before_id)
+    if query.entity is not None:
+        wanted = wanted.where(of.entity == _KEPT_AS.get(query.entity, query.entity))
+    if query.entity_id is not None:
+        wanted = wanted.where(of.entity_bk == query.entity_id)
+    if query.actor is not None:
+        wanted = wanted.where(of.actor == query.actor)
+    if query.org_id is not None:
+        wanted = wanted.where(of.org_bk == query.org_id)
+    if query.since_ms is not None:
+        wanted = wanted.where(of.load_date >= _moment(query.since_ms))
+    if query.until_ms is not None:
+        wanted = wanted.where(of.load_date < _moment(query.until_ms))
+    rows = connection.execute(wanted.order_by(of.change_id.desc()).limit(query.limit))
+    return [
+        RecordedChange(
+            change_id=row.change_id,
+            at_ms=round(row.load_date.timestamp() * 1000),
+            actor=row.actor,
+            address=row.address,
+            entity=_CALLED.get(row.entity, row.entity),
+            entity_id=row.entity_bk,
+            org_id=row.org_bk,
+            before=row.before,
+            after=row.after,
+        )
+        for row in rows
+    ]
+
+
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)
