@@ -41,6 +41,7 @@ pip="$venv/bin/pip --disable-pip-version-check --no-input -q"
 $pip install --require-hashes -r requirements/build.txt
 $pip install --require-hashes -r $locks
 $pip install --no-build-isolation --no-deps -e .
+$venv/bin/python -m compileall -q src # or the first start would do it, and take three seconds instead of one
 rm -f $venv/.installed-*
 echo "$key" >$stamp
 # What a development install brings is all that running needs.

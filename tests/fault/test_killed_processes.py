@@ -18,7 +18,7 @@ from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, ht
 from tests.support.raw_client import CHAT, begin, call, question
 
 KILLS = 10_000 if LONG else 30
-KILLS_WHILE_STARTING = 500 if LONG else 14
+KILLS_WHILE_STARTING = 500 if LONG else 8
 LANES = 2
 CALLERS = 30
 READY_S = 10.0
