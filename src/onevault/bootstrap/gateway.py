@@ -93,6 +93,7 @@ class RunningGateway:
         self._route.catalog = self._account.catalog = catalog
         self._route.output_tokens_limit = settings.limits.output_tokens_max
         self._route.on_insufficient = settings.limits.on_insufficient
+        self._route.on_exhausted = settings.limits.on_exhausted
         self._drains.bounds = drain_bounds(settings)
         self._access.set_defaults(default_limits(settings))
         self._sign_in.trust(Issuers(settings.security.oidc, self._transport, self._clock))
@@ -126,7 +127,8 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
 
         sign_in = _sign_in(settings, stores, access, clock, transport=transport)
         authenticate = Authenticate(access, clock, sign_in)
-        route = Route(catalog, settings.limits.output_tokens_max, settings.limits.on_insufficient)
+        limits = settings.limits
+        route = Route(catalog, limits.output_tokens_max, limits.on_insufficient, limits.on_exhausted)
         drains = Drains(drain_bounds(settings))
         exchange = Exchange(
             authenticate,

@@ -198,6 +198,7 @@ def _limits(written: Written) -> LimitSettings:
         user_monthly_budget=None if limits.max_cost_per_month is None else Nanos(limits.max_cost_per_month),
         organization_daily_budget=None if limits.max_cost_per_day is None else Nanos(limits.max_cost_per_day),
         on_insufficient=limits.on_insufficient or "reject",
+        on_exhausted=limits.on_exhausted or "cut",
     )
 
 

@@ -65,8 +65,14 @@ def _limits(settings: Settings) -> list[str]:
         if limits.on_insufficient == "clamp"
         else []
     )
+    topped_up = (
+        ["a stream that uses its hold up: the hold is enlarged while the budget allows it"]
+        if limits.on_exhausted == "top_up"
+        else []
+    )
     return (
         clamped
+        + topped_up
         + [f"limit, {what}: {value}" for what, value in counts.items() if value is not None]
         + [f"budget, {what}: ${format_usd(Nanos(value))}" for what, value in amounts.items() if value is not None]
     )

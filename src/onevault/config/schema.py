@@ -16,7 +16,7 @@ of its own, so nobody fills in defaults later.
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
       limits      output_tokens_max, key_requests_per_minute, key_concurrent_requests, user_daily_requests,
-                  user_monthly_requests, user_monthly_budget, organization_daily_budget, on_insufficient
+                  user_monthly_requests, user_monthly_budget, organization_daily_budget, on_insufficient, on_exhausted
       tenant      tenant_id, time_zone
 """
 
@@ -30,7 +30,7 @@ from typing import Final, Literal
 import msgspec
 
 from onevault.config.secret import Secret
-from onevault.core.codec import OnInsufficient
+from onevault.core.codec import OnExhausted, OnInsufficient
 from onevault.core.money import Nanos
 from onevault.core.operations import Capability
 from onevault.core.ports import Timeouts
@@ -187,7 +187,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `output_tokens_max` caps every call's output. `key_*` hold for keys, `user_*` for users, `organization_*` for the
     organization that the gateway creates at its first start. `on_insufficient` says what becomes of a chat that could cost more than
-    is left: `reject` refuses it, `clamp` lowers its output limit to what the money left pays for.
+    is left: `reject` refuses it, `clamp` lowers its output limit to what the money left pays for. `on_exhausted` says what becomes of
+    a stream whose provider went beyond the limit that its hold was made for: `cut` ends it, `top_up` enlarges the hold while it can.
     """
 
     output_tokens_max: int | None = None
@@ -198,6 +199,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     user_monthly_budget: Nanos | None = None
     organization_daily_budget: Nanos | None = None
     on_insufficient: OnInsufficient = "reject"
+    on_exhausted: OnExhausted = "cut"
 
 
 class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from onevault.config import quantities
 from onevault.config.quantities import Refused
 from onevault.config.secret import Secret
-from onevault.core.codec import OnInsufficient
+from onevault.core.codec import OnExhausted, OnInsufficient
 from onevault.core.operations import Capability
 
 NOT_AVAILABLE = "not available in this version"
@@ -344,6 +344,7 @@ class LimitsWritten(Section):
     on_insufficient: (
         Annotated[OnInsufficient, BeforeValidator(partial(_word, words=get_args(OnInsufficient)))] | None
     ) = None
+    on_exhausted: Annotated[OnExhausted, BeforeValidator(partial(_word, words=get_args(OnExhausted)))] | None = None
 
 
 class TenantWritten(Section):

@@ -38,12 +38,17 @@ OnInsufficient = Literal["reject", "clamp"]
 """What becomes of a call whose worst case costs more than is left: it is refused, or its output limit is lowered to what is paid for."""
 
 
+OnExhausted = Literal["cut", "top_up"]
+"""What becomes of a stream that uses up what is held for it: it is ended there, or goes on while its hold can be enlarged."""
+
+
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The caller's own money limits (the `budget` extension), in US dollars as written. `on_insufficient` None: as configured."""
+    """The caller's own money limits (the `budget` extension), in US dollars as written. `on_…` None: as configured."""
 
     max_cost_per_request: float | None = None
     max_cost_per_day: float | None = None
     on_insufficient: OnInsufficient | None = None
+    on_exhausted: OnExhausted | None = None
 
 
 class Extensions(msgspec.Struct, frozen=True):

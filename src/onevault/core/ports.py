@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from onevault.core.changes import ChangeQuery, RecordedChange
-from onevault.core.codec import Incoming
+from onevault.core.codec import Incoming, OnExhausted
 from onevault.core.events import Event
 from onevault.core.faults import Fault
 from onevault.core.identity import (
@@ -118,6 +118,9 @@ class Ledger(Protocol):
     async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
         """Holds in every scope or in none. Raises Fault BUDGET_EXCEEDED (money) or RATE_LIMITED / QUOTA_EXCEEDED (tokens) that
         names the scope's kind and window, never its figures for another scope. Idempotent by `call_id`.
+
+        Of a call that is held already for less it enlarges the hold to what is asked now, under the same rule: in every scope or
+        in none, and refused it stays as it was. For no more it changes nothing, and nothing once the call is settled.
 
         A refusal for money tells in `Fault.money_left` what all the limits together afforded at that moment, so that a smaller
         hold of the same call can be tried; None: that is not known."""
@@ -328,6 +331,8 @@ class Plan(msgspec.Struct, frozen=True):
     excluded: tuple[tuple[str, str], ...] = ()
     clamp: bool = False
     """Whether the output may be limited further, to what the money that is left pays for."""
+    on_exhausted: OnExhausted | None = None
+    """What becomes of a stream that uses its hold up; None: no limit of money holds, so nothing."""
 
     @property
     def credential(self) -> str:

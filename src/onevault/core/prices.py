@@ -78,3 +78,14 @@ class Price(msgspec.Struct, frozen=True):
     rates: Rates
     tiers: tuple[ContextTier, ...] = ()
     services: tuple[ServiceTier, ...] = ()
+    least_output: int = 0
+    """Less than this no token of text costs that it puts out, whatever tier it is charged at. Told by the others."""
+
+    def __post_init__(self) -> None:
+        of_services = (rates for service in self.services for rates in (service.rates, *_of_tiers(service.tiers)))
+        every = (self.rates, *_of_tiers(self.tiers), *of_services)
+        msgspec.structs.force_setattr(self, "least_output", min(min(rates.output, rates.reasoning) for rates in every))
+
+
+def _of_tiers(tiers: tuple[ContextTier, ...]) -> tuple[Rates, ...]:
+    return tuple(tier.rates for tier in tiers)

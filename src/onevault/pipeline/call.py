@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from onevault.core.events import Event
-from onevault.core.faults import Fault
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.ports import AttemptAnswer, Clock, Dispatch, Plan, Sender, Target
 from onevault.core.records import AttemptRecord
 from onevault.pipeline.caller import CallerGone, Presence
@@ -129,6 +129,8 @@ async def _counted(answer: AttemptAnswer, tab: Tab, presence: Presence) -> Async
         async for events in answer:
             tab.note(events)
             if not presence.gone:
+                if tab.output_bytes > tab.bytes_covered and tab.is_exhausted:
+                    await _covered_further(tab)
                 yield events
             elif presence.drain is None or presence.drain.is_full:
                 break
@@ -137,3 +139,12 @@ async def _counted(answer: AttemptAnswer, tab: Tab, presence: Presence) -> Async
             raise
     if presence.gone:
         raise CallerGone
+
+
+async def _covered_further(tab: Tab) -> None:
+    """Raises Fault BUDGET_EXCEEDED where what is held for a stream is used up and no more is to be had: it ends here."""
+    if tab.enlarge is None or not await tab.enlarge():
+        raise Fault(
+            FaultKind.BUDGET_EXCEEDED,
+            "The answer was cut: its provider went on beyond the output limit, and what is held for this call is used up.",
+        )

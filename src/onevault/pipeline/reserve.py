@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+import msgspec
+
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Principal
+from onevault.core.identity import Limit, Principal
+from onevault.core.money import Nanos
 from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Clock, Journal, Ledger, Plan
 from onevault.core.records import Held
@@ -20,6 +24,9 @@ from onevault.pipeline.uncancelled import uncancelled
 HOLDS_LOWERED_MAX: Final = 4
 """How often a smaller hold is tried: once for the caller's own budget, once for the ledger's, and again where other calls of the
 same budget were quicker than the ledger's answer."""
+
+ENLARGEMENTS_TRIED_MAX: Final = 2
+"""Once for as much as is wished, and once for what was said to be left."""
 
 _ABOUT_THE_REQUEST = (FaultKind.INVALID_REQUEST, FaultKind.UNSUPPORTED_PARAMETER)
 
@@ -41,7 +48,8 @@ class Reserve:
         Raises Fault BUDGET_EXCEEDED, RATE_LIMITED or QUOTA_EXCEEDED (tokens), STORE_UNAVAILABLE; then nothing is held.
         """
         receipt.plan = plan
-        held, plan = await self._held(principal, plan, receipt)
+        limits = principal.limits_at(plan.targets[0].provider, plan.credential)
+        held, plan = await self._held(principal, plan, receipt, limits)
         if plan is not receipt.plan:
             receipt.plan, receipt.output_limit = plan, plan.output_tokens_max
         receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
@@ -49,6 +57,10 @@ class Reserve:
         operation, size = receipt.incoming.operation, receipt.incoming.size
         ranked = size.searches_at_most if operation is Operation.RERANK else 0
         tab = Tab(size, plan, free=operation in FREE, searches=ranked)
+        if plan.on_exhausted is not None and receipt.incoming.stream:
+            tab.covered = held.amount
+            if plan.on_exhausted == "top_up":
+                tab.enlarge = partial(self._enlarge, tab, held, receipt, limits)
         try:
             await self.journal.append(held)
             yield tab
@@ -58,14 +70,15 @@ class Reserve:
                 ending.message += f" (The budget left limited the output to {receipt.output_limit} tokens.)"
             raise
         finally:
-            receipt.cost, receipt.usage, receipt.usage_source = tab.owed(held.amount)
+            receipt.cost, receipt.usage, receipt.usage_source = tab.owed(receipt.amount_held)
             await uncancelled(self.ledger.settle(receipt.settle(self.clock.wall_ns())))
 
-    async def _held(self, principal: Principal, asked: Plan, receipt: Receipt) -> tuple[Held, Plan]:
+    async def _held(
+        self, principal: Principal, asked: Plan, receipt: Receipt, limits: Sequence[Limit]
+    ) -> tuple[Held, Plan]:
         """What is held now, and the plan that it covers. Each hold is one decision of the ledger, so it is exact whoever else
         asks meanwhile; one that came too late is tried again with what the ledger said was left."""
         plan, lowerings = asked, 0
-        limits = principal.limits_at(asked.targets[0].provider, asked.credential)
         while True:
             held = hold_of(principal, plan, receipt)
             try:
@@ -78,3 +91,25 @@ class Reserve:
                 plan, lowerings = lower, lowerings + 1
             else:
                 return held, plan
+
+    async def _enlarge(self, tab: Tab, first: Held, receipt: Receipt, limits: Sequence[Limit]) -> bool:
+        """Holds twice what is owed or held, or else all that is left, if that is more than is owed: in the ledger, then in the
+        journal, and only then does the answer go on. False where that is refused; then the hold is at least what it was."""
+        needed = max(receipt.amount_held, tab.owed_at_least)
+        amount: int | None = 2 * needed
+        for _ in range(ENLARGEMENTS_TRIED_MAX):
+            if amount is None or amount <= needed:
+                break
+            tokens = first.tokens * -(-amount // max(1, first.amount))
+            larger = msgspec.structs.replace(first, amount=Nanos(amount), tokens=tokens)
+            try:
+                check_callers_budget(tab.plan, receipt.incoming, larger.amount)
+                await self.ledger.reserve(larger, limits)
+                receipt.amount_held, receipt.tokens_held = larger.amount, larger.tokens
+                await self.journal.append(larger)
+            except Fault as refusal:
+                amount = refusal.money_left
+            else:
+                tab.cover(larger.amount)
+                return True
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onevault.core.codec import Incoming, OnInsufficient
+from onevault.core.codec import Incoming, OnExhausted, OnInsufficient
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Metric, Principal
 from onevault.core.ports import Catalog, Plan, Target
@@ -24,6 +24,7 @@ class Route:
     catalog: Catalog
     output_tokens_limit: int | None = None
     on_insufficient: OnInsufficient = "reject"
+    on_exhausted: OnExhausted = "cut"
 
     def __call__(self, principal: Principal, incoming: Incoming) -> Plan:
         """Raises Fault MODEL_NOT_FOUND, FORBIDDEN, UNSUPPORTED_PARAMETER, UNPRICED_MODEL, or what else leaves no target."""
@@ -49,13 +50,22 @@ class Route:
         if principal.own_keys or principal.own_keys_only:
             targets, not_paid = paid_by(targets, principal)
             excluded += not_paid
-        if _has_budget(principal, targets[0]):
+        has_budget = _has_budget(principal, targets[0])
+        if has_budget:
             targets, without_price = _priced(targets, incoming)
             excluded += without_price
         if not routing.fallback:
             targets = targets[:1]
-        on_insufficient = incoming.extensions.budget.on_insufficient or self.on_insufficient
-        return Plan(targets, reason, self._output_limit(incoming), excluded, clamp=on_insufficient == "clamp")
+        budget = incoming.extensions.budget
+        is_limited = has_budget or budget.max_cost_per_request is not None
+        return Plan(
+            targets,
+            reason,
+            self._output_limit(incoming),
+            excluded,
+            clamp=(budget.on_insufficient or self.on_insufficient) == "clamp",
+            on_exhausted=(budget.on_exhausted or self.on_exhausted) if is_limited else None,
+        )
 
     def _candidates(self, principal: Principal, incoming: Incoming) -> tuple[tuple[Target, ...], str]:
         preferred = incoming.extensions.routing.preferred_models

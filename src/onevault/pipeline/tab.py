@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -21,7 +21,7 @@ from onevault.core.events import (
 from onevault.core.money import ZERO, Nanos
 from onevault.core.ports import Plan, Target
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
-from onevault.policy.pricing import cost
+from onevault.policy.pricing import UNLIMITED, cost, cost_at_least, output_bytes_covered
 from onevault.policy.tokens import output_tokens_estimated
 
 
@@ -39,12 +39,36 @@ class Tab:
     finished: bool = False
     usage: Usage | None = None
     output_bytes: int = 0
+    covered: Nanos | None = None
+    """What is held, where no more may be spent; None: nobody limits it."""
+    enlarge: Callable[[], Awaitable[bool]] | None = None
+    """Asks for a larger hold, and says whether there is one now: it is told to `cover`. None: it is not to be asked for."""
+    bytes_covered: int = UNLIMITED
 
     def begin(self, target: Target) -> None:
         """A new attempt: what a failed one before it produced was never delivered, and is not billed."""
         self.target = target
         self.reached = self.finished = False
         self.usage, self.output_bytes = None, 0
+        if self.covered is not None:
+            self.cover(self.covered)
+
+    def cover(self, amount: Nanos) -> None:
+        """So much is held from now on for a call that may cost no more."""
+        self.covered, self.bytes_covered = amount, UNLIMITED
+        if self.target is not None and self.target.price is not None:
+            self.bytes_covered = output_bytes_covered(self.target.price, amount)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether generated text has come beyond what the hold certainly pays for."""
+        return self.output_bytes > self.bytes_covered and not self.finished
+
+    @property
+    def owed_at_least(self) -> Nanos:
+        """What the answer costs for certain by now."""
+        price = self.target.price if self.target is not None else None
+        return cost_at_least(price, self.usage, self.output_bytes) if price is not None else ZERO
 
     def set_reached(self) -> None:
         self.reached = True
@@ -54,7 +78,8 @@ class Tab:
         self.reached = False
 
     def note(self, events: Sequence[Event]) -> None:
-        """Counts what a batch of events delivers."""
+        """Counts what a batch of events delivers. Where the provider has counted more than is held, whatever comes next is beyond."""
+        is_beyond = False
         for event in events:
             kind = type(event)
             if kind is Passed:
@@ -62,18 +87,22 @@ class Tab:
             elif kind is UsageReported:
                 if event.usage.is_credible:  # type: ignore[union-attr]
                     self.usage = event.usage  # type: ignore[union-attr]
+                    if self.covered is not None:
+                        is_beyond = self.owed_at_least > self.covered
             elif kind is TextAdded or kind is ThinkingAdded or kind is RefusalAdded:
                 self.output_bytes += len(event.text)  # type: ignore[union-attr]
             elif kind is ToolArgumentsAdded:
                 self.output_bytes += len(event.json_text)  # type: ignore[union-attr]
             elif kind is Finished:
                 self.finished = True
+        if is_beyond and self.output_bytes < self.bytes_covered:
+            self.bytes_covered = self.output_bytes
 
     def owed(self, amount_held: Nanos) -> tuple[Nanos, Usage, UsageSource]:
         """Cost, usage and its source, as things stand.
 
         A finished answer costs what its provider reports, be it more than was held. An answer that broke off costs what was
-        delivered, estimated and never more than was held. A call that reached no provider costs nothing.
+        delivered, estimated and never more than was held unless more is certain. A call that reached no provider costs nothing.
         """
         if self.target is None or self.free or not self.reached:
             return ZERO, NO_USAGE, UsageSource.PROVIDER
@@ -83,7 +112,7 @@ class Tab:
         usage = self._estimated()
         if price is None:
             return ZERO, usage, UsageSource.ESTIMATED
-        return Nanos(min(cost(price, usage), amount_held)), usage, UsageSource.ESTIMATED
+        return Nanos(max(min(cost(price, usage), amount_held), self.owed_at_least)), usage, UsageSource.ESTIMATED
 
     def _estimated(self) -> Usage:
         """What was reported, completed by what is known of the request: what went in was used in any case, images only where

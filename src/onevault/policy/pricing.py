@@ -16,6 +16,7 @@ from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Target
 from onevault.core.prices import MS_PER_HOUR, PER_MILLION, ContextTier, Price, Rates
 from onevault.core.usage import AUTO_TIER, Usage, tier_named
+from onevault.policy.tokens import BYTES_PER_TOKEN_MAX, output_tokens_at_least
 
 PREPAID: Final = frozenset({"scale", "reserved", "provisioned"})
 """OpenAI's Scale Tier, Amazon Bedrock's reserved capacity, Google's and others' provisioned throughput."""
@@ -128,6 +129,24 @@ def worst_case(
         tariffs: Iterable[_Tariff] = ((price.rates, price.tiers), *_tariffs(price, tier))
         return Nanos(max(_most(*tariff, size, input_tokens_at_most, output_tokens) for tariff in tariffs))
     return Nanos(_most(price.rates, price.tiers, size, input_tokens_at_most, output_tokens))
+
+
+UNLIMITED: Final = 1 << 62
+"""More bytes than any answer has."""
+
+
+def cost_at_least(price: Price, usage: Usage | None, output_bytes: int) -> Nanos:
+    """What an answer costs for certain whose provider has counted so much by now (None: nothing), and of which so much generated
+    text has come."""
+    by_bytes = divided_up(output_tokens_at_least(output_bytes) * price.least_output, PER_MILLION)
+    return Nanos(max(by_bytes, cost(price, usage) if usage is not None else 0))
+
+
+def output_bytes_covered(price: Price, amount: Nanos) -> int:
+    """The most bytes of generated text that may cost no more than `amount`: with one more, `cost_at_least` is above it."""
+    if not price.least_output:
+        return UNLIMITED
+    return amount * PER_MILLION // price.least_output * BYTES_PER_TOKEN_MAX
 
 
 def output_tokens_affordable(

@@ -27,6 +27,7 @@ class Behaviour:
     tokens_per_s: float = 0.0
     # Content
     output_tokens: int = 24
+    ignore_limit: bool = False
     reasoning_tokens: int = 0
     redacted_thinking: bool = False
     cached_tokens: int = 0

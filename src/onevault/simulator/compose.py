@@ -22,7 +22,7 @@ def compose(ask: Ask, behaviour: Behaviour, ring: Ring) -> Answer:
     exceeds it. Only text that nobody prescribed is limited by `output_tokens`.
     """
     digest = ring.digest(ask.content)
-    limit = ask.max_tokens
+    limit = None if behaviour.ignore_limit else ask.max_tokens
     thinking = behaviour.reasoning_tokens or (_DEFAULT_THINKING_TOKENS if ask.thinks else 0)
     if limit is not None:
         thinking = min(thinking, limit)

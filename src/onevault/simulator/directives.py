@@ -105,6 +105,8 @@ _ROWS: Final = (
          "sends a stream's events at this pace; a whole answer takes as long as its tokens would"),
     _row("output_tokens", "output_tokens", _tokens, "tokens, at most 100000",
          "length of generated text, unless the request's own limit is lower"),
+    _row("ignore_limit", "ignore_limit", _flag, "flag",
+         "goes on to `output_tokens` though the request's own limit is lower", "true"),
     _row("reasoning_tokens", "reasoning_tokens", _tokens, "tokens",
          "tokens thought before the text: counted in OpenAI's usage, shown as a thinking block in Anthropic's "
          "answer"),

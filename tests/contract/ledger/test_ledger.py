@@ -25,7 +25,7 @@ from tests.contract.ledger.build import (
 )
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Limit, Window
+from onevault.core.identity import Limit, Metric, Window
 from onevault.core.ports import Figures, Ledger
 
 
@@ -170,6 +170,51 @@ async def test_reserving_twice_holds_once_and_settling_twice_counts_once(ledger:
     await ledger.reserve(hold, limits)
     found = await figures(ledger)
     assert (found.spent_total, found.held, found.requests_day) == (50, 0, 1)
+
+
+async def test_a_hold_is_enlarged_in_every_scope_and_ends_with_its_settlement(ledger: Ledger) -> None:
+    limits = [money(KEY, Window.DAY, 200), money(ORG, Window.NOW, 180), tokens(USER, Window.MINUTE, 100)]
+    await ledger.reserve(held("a", 100, tokens=50), limits)
+    larger = held("a", 150, tokens=80)
+    for _ in range(2):
+        await ledger.reserve(larger, limits)
+        for scope in SCOPES:
+            assert (await figures(ledger, scope)).held == 150
+    await ledger.reserve(held("a", 120, tokens=90), [])
+    assert (await figures(ledger)).held == 150  # never smaller
+    assert (await fault_of(ledger.reserve(held("b", 1, tokens=11), limits))) is not None  # the minute has 10 left
+    await ledger.settle(settled(larger, 150, tokens=10))
+    found = await figures(ledger)
+    assert (found.held, found.spent_day, found.overshoot, found.requests_day) == (0, 150, 0, 1)
+    await ledger.reserve(held("c", 50, tokens=90), limits)
+    await ledger.reserve(held("a", 180), limits)
+    assert (await figures(ledger)).held == 50  # nothing of a call that is settled
+
+
+ENLARGED_BEYOND = [
+    money(KEY, Window.DAY, 149),
+    money(USER, Window.MONTH, 149),
+    money(ORG, Window.TOTAL, 149),
+    money(ORG, Window.NOW, 139),
+    tokens(KEY, Window.MINUTE, 79),
+    tokens(ORG, Window.MONTH, 79),
+]
+
+
+@pytest.mark.parametrize("limit", ENLARGED_BEYOND)
+async def test_a_hold_that_may_not_be_enlarged_stays_as_it_was_in_every_scope(ledger: Ledger, limit: Limit) -> None:
+    roomy = [money(KEY, Window.DAY, 1000), tokens(KEY, Window.MINUTE, 1000), tokens(USER, Window.MINUTE, 100)]
+    await ledger.reserve(held("other", 10), roomy)
+    hold = held("a", 100, tokens=50)
+    await ledger.reserve(hold, [*roomy, limit])
+    refusal = await fault_of(ledger.reserve(held("a", 140, tokens=80), [*roomy, limit]))
+    assert refusal is not None
+    assert refusal.money_left == (139 if limit.metric is Metric.MONEY else None)  # for this call in all
+    for scope in SCOPES:
+        assert (await figures(ledger, scope)).held == 110
+    await ledger.reserve(held("b", 1, tokens=50), [*roomy])  # the user's minute has its room still
+    await ledger.settle(settled(hold, 60))
+    assert ((await figures(ledger)).held, (await figures(ledger)).spent_total) == (11, 60)
 
 
 async def test_a_settlement_below_the_hold_gives_the_rest_back(ledger: Ledger) -> None:

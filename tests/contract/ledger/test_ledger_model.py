@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import structs
 from tests.contract.ledger.build import (
     KEY,
     NOON,
@@ -98,6 +99,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.ledger, _ = self.loop.run_until_complete(self.opened.__aenter__())
         self.model = Model()
         self.number = 0
+        self.newest: dict[str, Held] = {}
+        """Holds that were enlarged, as they are now."""
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self.opened.__aexit__(None, None, None))
@@ -149,7 +152,26 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             self.model.events.append(hold)
         return hold
 
-    def _refusals(self, hold: Held) -> set[FaultKind]:
+    @rule(hold=calls, more=st.integers(-5, 80), more_tokens=st.integers(-5, 80))
+    def enlarge(self, hold: Held, more: int, more_tokens: int) -> None:
+        """Of a call that is settled it changes nothing."""
+        hold = self.newest.get(hold.call_id, hold)
+        if hold not in self.model.events:
+            return
+        asked = structs.replace(hold, amount=max(0, hold.amount + more), tokens=max(0, hold.tokens + more_tokens))
+        larger = structs.replace(hold, amount=max(hold.amount, asked.amount), tokens=max(hold.tokens, asked.tokens))
+        is_settled = any(isinstance(event, Settled) and event.call_id == hold.call_id for event in self.model.events)
+        kinds = set() if is_settled or larger == hold else self._refusals(larger, before=hold)
+        limits = [limit for limit in self.limits if limit.scope in hold.scopes]
+        fault = self.loop.run_until_complete(fault_of(self.ledger.reserve(asked, limits)))
+        if fault is not None:
+            assert fault.kind in kinds
+        else:
+            assert not kinds
+            if not is_settled:
+                self.model.events[self.model.events.index(hold)] = self.newest[hold.call_id] = larger
+
+    def _refusals(self, hold: Held, before: Held | None = None) -> set[FaultKind]:
         day, month = day_and_month(hold.at_ns, hold.time_zone)
         labels = {Window.DAY: day, Window.MONTH: month, Window.TOTAL: ""}
         kinds = set()
@@ -159,21 +181,26 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             is_money = limit.metric is Metric.MONEY
             needed = hold.amount if is_money else hold.tokens
             used = 0
+            more = needed
             if limit.window in labels:
+                if before is not None:
+                    more -= before.amount if is_money else before.tokens
                 sums = self.model.sums(limit.scope, labels[limit.window])
                 used = sums["money"] + sums["held"] if is_money else sums["tokens"] + sums["tokens_held"]
-            if needed and used + needed > limit.maximum:
+            if needed and used + more > limit.maximum:
                 kinds.add(FaultKind.BUDGET_EXCEEDED if is_money else FaultKind.QUOTA_EXCEEDED)
         return kinds
 
     @rule(hold=calls)
     def reserve_again(self, hold: Held) -> None:
+        hold = self.newest.get(hold.call_id, hold)
         if hold in self.model.events:
             self.loop.run_until_complete(self.ledger.reserve(hold, self.limits))
 
     @rule(hold=calls, cost=st.integers(0, 150), count=st.integers(0, 150))
     def settle(self, hold: Held, cost: int, count: int) -> None:
         """Also of calls that were refused (they were not held), and of settled ones again."""
+        hold = self.newest.get(hold.call_id, hold)
         was_held = hold in self.model.events
         record = settled(hold, cost if was_held else 0, tokens=count, was_held=was_held, at_ns=self.now_ns)
         self.loop.run_until_complete(self.ledger.settle(record))
@@ -181,6 +208,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
     @rule(holds=st.lists(calls, min_size=2, max_size=6), cost=st.integers(0, 50))
     def settle_at_the_same_time(self, holds: list[Held], cost: int) -> None:
+        holds = [self.newest.get(hold.call_id, hold) for hold in holds]
         records = [settled(hold, cost, at_ns=self.now_ns) for hold in holds if hold in self.model.events]
 
         async def together() -> None:

@@ -107,6 +107,12 @@ BUDGET = struct(
                 "description": "A call that could cost more than is left: refused, or its output limit lowered to what is paid for.",
             }
         ),
+        "on_exhausted": nullable(
+            {
+                "enum": ["cut", "top_up"],
+                "description": "A stream that goes on beyond what is held for it: ended with an error, or its hold enlarged.",
+            }
+        ),
     },
     additionalProperties=False,
 )

@@ -106,6 +106,7 @@ def merged(body: Extensions, headers: Extensions) -> Extensions:
                 max_cost_per_request=_first(budget.max_cost_per_request, allowed.max_cost_per_request),
                 max_cost_per_day=_first(budget.max_cost_per_day, allowed.max_cost_per_day),
                 on_insufficient=budget.on_insufficient or allowed.on_insufficient,
+                on_exhausted=budget.on_exhausted or allowed.on_exhausted,
             ),
             metadata=headers.metadata,
             strict=headers.strict,

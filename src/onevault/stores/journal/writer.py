@@ -156,7 +156,9 @@ class JournalWriter:
         except OSError as error:
             self._note(error)
             raise _unavailable(f"The journal cannot be written: {error.strerror}.") from None
-        if hold_id:
+        if hold_id in holds:
+            hold_id = ""  # the hold is enlarged: should this record be lost, the one before it stands
+        elif hold_id:
             holds.add(hold_id)
         return self._commit.wrote(self._output.file, frame, hold_id=hold_id, owed=False)
 

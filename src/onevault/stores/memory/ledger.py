@@ -48,7 +48,11 @@ class MemoryLedger:
     async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
         """As `ports.Ledger.reserve`. Limits that are not about money or tokens are not the ledger's, and are passed over."""
         call_id = held.call_id
-        if call_id in self._holds or call_id in self._settled or call_id in self._settled_before:
+        if call_id in self._settled or call_id in self._settled_before:
+            return
+        hold = self._holds.get(call_id)
+        if hold is not None:
+            self._enlarge(held, limits, hold)
             return
         minutes = self._admit(held, limits)
         slices = []
@@ -108,8 +112,25 @@ class MemoryLedger:
             case QuotaReset():
                 self._reset(record)
 
-    def _admit(self, held: Held, limits: Sequence[Limit]) -> list[tuple[TokenMinute, int]]:
-        """Raises Fault where a limit does not leave room; the minutes to count the tokens in otherwise."""
+    def _enlarge(self, held: Held, limits: Sequence[Limit], hold: _Hold) -> None:
+        """Raises Fault where a limit does not leave room for what is more."""
+        amount, tokens, windows, slices = hold
+        more, more_tokens = max(0, held.amount - amount), max(0, held.tokens - tokens)
+        if not more and not more_tokens:
+            return
+        self._admit(held, limits, amount_held=held.amount - more, tokens_held=held.tokens - more_tokens)
+        for window in windows:
+            window.held += more
+            window.tokens_held += more_tokens
+        for piece in slices:
+            piece.change(more_tokens)
+        self._holds[held.call_id] = (amount + more, tokens + more_tokens, windows, slices)
+
+    def _admit(
+        self, held: Held, limits: Sequence[Limit], *, amount_held: int = 0, tokens_held: int = 0
+    ) -> list[tuple[TokenMinute, int]]:
+        """Raises Fault where a limit does not leave room; the minutes to count the tokens in otherwise. Of what is asked,
+        `amount_held` and `tokens_held` are among what is used already."""
         amount, tokens, at_ns = held.amount, held.tokens, held.at_ns
         day, month = day_and_month(at_ns, held.time_zone)
         minutes: list[tuple[TokenMinute, int]] = []
@@ -121,29 +142,34 @@ class MemoryLedger:
             if not needed:
                 continue
             if window is Window.MINUTE:
-                minute, counted_at_ns = self._minute(limit, tokens, at_ns)
+                minute, counted_at_ns = self._minute(limit, tokens - tokens_held, at_ns)
                 if all(minute is not other for other, _ in minutes):
                     minutes.append((minute, counted_at_ns))
                 continue
             used = 0
             usage = self._usage(limit, day, month)
             if usage is not None:
-                used = usage.money + usage.held if metric is Metric.MONEY else usage.tokens + usage.tokens_held
+                used = (
+                    usage.money + usage.held - amount_held
+                    if metric is Metric.MONEY
+                    else usage.tokens + usage.tokens_held - tokens_held
+                )
             if used + needed > limit.maximum:
                 fits_alone = needed <= limit.maximum
                 refusal = over_held(limit, fits_alone=fits_alone, at_ns=at_ns, time_zone=held.time_zone)
                 if metric is Metric.MONEY:
-                    refusal.money_left = self._money_left(limits, day, month)
+                    refusal.money_left = self._money_left(limits, day, month, amount_held=amount_held)
                 raise refusal
         return minutes
 
-    def _money_left(self, limits: Sequence[Limit], day: str, month: str) -> int:
-        """What all limits of money together afford now."""
+    def _money_left(self, limits: Sequence[Limit], day: str, month: str, *, amount_held: int) -> int:
+        """What all limits of money together afford now for a call that is held for `amount_held`."""
         left = []
         for limit in limits:
             if limit.metric is Metric.MONEY:
                 usage = self._usage(limit, day, month)
-                left.append(limit.maximum - (usage.money + usage.held if usage is not None else 0))
+                used = usage.money + usage.held - amount_held if usage is not None else 0
+                left.append(limit.maximum - used)
         return max(0, min(left))
 
     def _usage(self, limit: Limit, day: str, month: str) -> WindowUsage | None:

@@ -45,6 +45,11 @@ class Leases:
         _, known, begun_s = self._alive.get(call_id) or (lane, 0, asyncio.get_running_loop().time())
         self._alive[call_id] = lane, known | what, begun_s
 
+    def has(self, call_id: str, what: int) -> bool:
+        """Whether the call counts so in the store by this process's doing."""
+        known = self._alive.get(call_id)
+        return known is not None and bool(known[1] & what)
+
     def end(self, call_id: str, what: int) -> None:
         """It does no more. An end that was not begun here does nothing."""
         known = self._alive.get(call_id)

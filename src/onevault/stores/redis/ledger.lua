@@ -23,8 +23,8 @@ local function figures_of(limit, scopes, day, month)
   return window(scopes[limit[2] * KEYS_OF_SCOPE + 1], which == 1 and day or which == 2 and month or '')
 end
 
--- What all limits of money together afford now; below nothing where they were lowered.
-local function money_left(limits, scopes, day, month)
+-- What all limits of money together afford now for a call that is held for so much; below nothing where they were lowered.
+local function money_left(limits, scopes, day, month, held_high, held_low)
   local least_high, least_low
   for _, limit in ipairs(limits) do
     if limit[1] == PER_WINDOW_MONEY then
@@ -33,6 +33,7 @@ local function money_left(limits, scopes, day, month)
       if figures then
         high, low = normal(high - figures[MONEY], low - figures[MONEY + 1])
         high, low = normal(high - figures[HELD], low - figures[HELD + 1])
+        high, low = normal(high + held_high, low + held_low)
       end
       if not least_high or is_more(least_high, least_low, high, low) then least_high, least_low = high, low end
     end
@@ -50,30 +51,57 @@ local function each_window(scopes, count, day, month, change)
   end
 end
 
+local NOTHING = { 0, 0, 0, '', {} }
+
+local function change_slices(slices, scopes, tokens)
+  for _, place in ipairs(slices) do
+    change_tokens(tokens_of(scopes[place[1] * KEYS_OF_SCOPE + TOKEN_MINUTE]), place[2], tokens)
+  end
+end
+
 function operations.reserve(key, scopes, given)
   local id, s, ns, high, low, tokens, count, day, month, hold, limits = unpack(given)
   local call = call_of(key)
   if call.settled == VOID then return { GIVEN_UP } end
-  if call.hold or call.settled then return { OK, call.hold ~= false } end
+  if call.settled then return { OK, false } end
+  -- Of what is asked, so much is held already: the windows have it in them.
+  local held = call.hold or NOTHING
+  local more_high, more_low, more_tokens = 0, 0, math.max(0, tokens - held[3])
+  if is_more(high, low, held[1], held[2]) then more_high, more_low = normal(high - held[1], low - held[2]) end
+  if call.hold and more_high == 0 and more_low == 0 and more_tokens == 0 then return { OK, true } end
   local minutes = {}
   for number, limit in ipairs(limits) do
     if limit[1] == PER_MINUTE_TOKENS then
       if tokens ~= 0 then
         local minute = tokens_of(scopes[limit[2] * KEYS_OF_SCOPE + TOKEN_MINUTE])
         local at_s, at_ns = advance_tokens(minute, s, ns)
-        if minute.sum + tokens > limit[4] then
-          return { REFUSED, number, tokens_fit_in_ns(minute, tokens, limit[4], at_s, at_ns) }
+        if minute.sum + more_tokens > limit[4] then
+          return { REFUSED, number, tokens_fit_in_ns(minute, more_tokens, limit[4], at_s, at_ns) }
         end
         local is_new = true
         for _, other in ipairs(minutes) do is_new = is_new and other[1] ~= minute end
         if is_new then minutes[#minutes + 1] = { minute, at_s, at_ns, limit[2] } end
       end
     else
-      if not leaves_room(figures_of(limit, scopes, day, month), limit, high, low, tokens) then
+      local figures = figures_of(limit, scopes, day, month)
+      local ask_high, ask_low, ask_tokens = high, low, tokens
+      if figures then ask_high, ask_low, ask_tokens = more_high, more_low, more_tokens end
+      if not leaves_room(figures, limit, ask_high, ask_low, ask_tokens) then
         if limit[1] == PER_WINDOW_TOKENS then return { REFUSED, number, -1 } end
-        return { REFUSED, number, -1, money_left(limits, scopes, day, month) }
+        return { REFUSED, number, -1, money_left(limits, scopes, day, month, held[1], held[2]) }
       end
     end
+  end
+  if call.hold then
+    each_window(scopes, count, day, month, function(figures)
+      add(figures, HELD, more_high, more_low)
+      figures[TOKENS_HELD] = figures[TOKENS_HELD] + more_tokens
+    end)
+    change_slices(held[5], scopes, more_tokens)
+    held[1], held[2] = normal(held[1] + more_high, held[2] + more_low)
+    held[3] = held[3] + more_tokens
+    changed(key, call, id, false)
+    return { OK, true }
   end
   local slices = {}
   for _, counted in ipairs(minutes) do
@@ -101,13 +129,6 @@ local function replace(hold, scopes, count, day, month, high, low, tokens, reque
   end)
 end
 
-local function change_slices(slices, scopes, tokens)
-  for _, place in ipairs(slices) do
-    change_tokens(tokens_of(scopes[place[1] * KEYS_OF_SCOPE + TOKEN_MINUTE]), place[2], tokens)
-  end
-end
-
-local NOTHING = { 0, 0, 0, '', {} }
 
 -- `released`: there was no answer to its reservation, which is given up.
 function operations.settle(key, scopes, given)

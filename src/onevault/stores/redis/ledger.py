@@ -38,7 +38,8 @@ class RedisLedger:
     async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
         """As `ports.Ledger.reserve`. Raises Fault STORE_UNAVAILABLE where it is not known to be held; should it be all the
         same, it is given back: at once if the store answers, else as soon as it does, at the latest with its lease. To reserve the
-        same call again is then refused too; to settle it is not."""
+        same call again is then refused too; to settle it is not. Of a hold that was to be enlarged nothing is given back: it is as
+        large as before or as asked, and its settlement ends it."""
         plan = self._limits(held.scopes, limits)
         lane = self._batches.lane(held.caller.tenant_id)
         keys = lane.keys
@@ -63,7 +64,9 @@ class RedisLedger:
             hold,
             plan.given,
         )
-        answer = await self._batches.ask(lane, Operation("reserve", call_key, scope_keys, given, undo=release))
+        # A hold that is not known to have been enlarged stands all the same, and its settlement takes it out as large as it is.
+        undo = None if self._leases.has(call_id, HELD) else release
+        answer = await self._batches.ask(lane, Operation("reserve", call_key, scope_keys, given, undo=undo))
         if answer[0] == REFUSED:
             raise _refusal(answer, plan, held)
         if answer[0] == GIVEN_UP:
