@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from onevault.admin.api_keys import key_routes
 from onevault.admin.audit import audit_routes
+from onevault.admin.bulk import bulk_routes
 from onevault.admin.commands import Office
 from onevault.admin.deps import AdminDeps
 from onevault.admin.door import Door
@@ -76,6 +77,7 @@ def create_admin(deps: AdminDeps) -> FastAPI:
         user_routes(desk),
         key_routes(desk),
         audit_routes(desk),
+        bulk_routes(desk),
         operation_routes(desk),
     )
     for router in routers:

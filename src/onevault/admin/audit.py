@@ -6,15 +6,20 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from onevault.admin.http import ID, ActorOf, Desk, ListOptions, StrictRoute, errors
 from onevault.admin.inputs import CreateKey, Input, UpdateOrganization, UpdateTeam, UpdateTenant, UpdateUser
 from onevault.admin.outputs import Output, PageOut, time_text
 from onevault.core.changes import ChangeQuery, RecordedChange
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.money import Nanos, usd_for_json
 
+_MOMENT = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?"
+    r"(Z|[+\-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
 _ANYBODY = r"^[\x20-\x7e]{1,200}$"
 _MODELS: Final[tuple[type[Input], ...]] = (UpdateTenant, UpdateOrganization, UpdateTeam, UpdateUser, CreateKey)
 _CALLED = {
@@ -47,8 +52,8 @@ class _AuditQuery(ListOptions):
     entity_id: str | SkipJsonSchema[None] = Field(None, pattern=ID, description="Only of this one.")
     actor: str | SkipJsonSchema[None] = Field(None, pattern=_ANYBODY, description="Only by this one.")
     org_id: str | SkipJsonSchema[None] = Field(None, pattern=ID, description="Only of this organization.")
-    since: AwareDatetime | SkipJsonSchema[None] = Field(None, description="RFC 3339; from then on.")
-    until: AwareDatetime | SkipJsonSchema[None] = Field(None, description="RFC 3339; before then.")
+    since: str | SkipJsonSchema[None] = Field(None, pattern=_MOMENT, description="RFC 3339; from then on.")
+    until: str | SkipJsonSchema[None] = Field(None, pattern=_MOMENT, description="RFC 3339; before then.")
 
 
 AuditQuery = Annotated[_AuditQuery, Query()]
@@ -71,8 +76,8 @@ def audit_routes(desk: Desk) -> APIRouter:
                 entity_id=query.entity_id,
                 actor=query.actor,
                 org_id=actor.org_id or query.org_id,
-                since_ms=_ms(query.since),
-                until_ms=_ms(query.until),
+                since_ms=_ms("since", query.since),
+                until_ms=_ms("until", query.until),
             )
         )
         page = found[: query.limit]
@@ -118,5 +123,9 @@ def _shown(entity: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1000)
+def _ms(name: str, moment: str | None) -> int | None:
+    """Raises Fault INVALID_REQUEST for a day that the calendar has not."""
+    try:
+        return None if moment is None else int(datetime.fromisoformat(moment).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Fault(FaultKind.INVALID_REQUEST, f"{name}: there is no such moment", param=name) from None

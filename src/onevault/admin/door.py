@@ -21,6 +21,10 @@ BODY_BYTES_MAX = 256 * 1024
 BODY_WAIT_S = 10.0
 CALL_S = 30.0
 """How long an admin call may take in all; a store that hangs ends in 503."""
+STREAMED = ("/admin/import", "/admin/export")
+"""Whose bodies are read or written piece by piece. It decides of bounds alone: who may is decided by the route that is matched."""
+STREAMED_CALL_S = 600.0
+STREAMED_BYTES_MAX = 64 * 1024 * 1024
 ACTOR = "onevault.actor"
 """Where in the ASGI scope the routes find who calls."""
 CONFIGURED = "admin"
@@ -62,6 +66,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         started = False
+        call_s = CALL_S
         request_id = self._ids()
 
         async def answer(message: Message) -> None:
@@ -74,15 +79,20 @@ class Door:
 
         try:
             actor = await self._actor(scope)
+            inner = {**scope, ACTOR: actor}
+            if scope["path"] in STREAMED:
+                async with asyncio.timeout(call_s := STREAMED_CALL_S):
+                    await self._app(inner, _bounded(receive), answer)
+                return
             body = await _body(scope["headers"], receive)
-            async with asyncio.timeout(CALL_S):
-                await self._app({**scope, ACTOR: actor}, _replay(body, receive), answer)
+            async with asyncio.timeout(call_s := CALL_S):
+                await self._app(inner, _replay(body, receive), answer)
         except Fault as fault:
             await respond(answer, fault, status=self._status_of(fault.kind))
         except TimeoutError:
             if started:
                 raise
-            late = Fault(FaultKind.STORE_UNAVAILABLE, f"This took longer than {CALL_S:.0f} seconds and was given up.")
+            late = Fault(FaultKind.STORE_UNAVAILABLE, f"This took longer than {call_s:.0f} seconds and was given up.")
             await respond(answer, late, status=self._status_of(late.kind))
         except ClientGone:
             return
@@ -159,6 +169,26 @@ def _is_too_long(name: bytes, value: bytes) -> bool:
 
 def _too_large() -> Fault:
     return Fault(FaultKind.PAYLOAD_TOO_LARGE, f"The body is larger than {BODY_BYTES_MAX} bytes.")
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body that is handed on as it comes, within bounds of its size and of the wait for each piece."""
+    size = 0
+
+    async def bounded() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout(BODY_WAIT_S):
+                message = await receive()
+        except TimeoutError:
+            late = f"Nothing more of the body arrived within {BODY_WAIT_S:.0f} seconds."
+            raise Fault(FaultKind.INVALID_REQUEST, late) from None
+        size += len(message.get("body", b""))
+        if size > STREAMED_BYTES_MAX:
+            raise Fault(FaultKind.PAYLOAD_TOO_LARGE, f"The body is larger than {STREAMED_BYTES_MAX} bytes.")
+        return message
+
+    return bounded
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

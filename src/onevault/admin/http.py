@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, HTTPException, Query, Request, Response
@@ -19,6 +17,7 @@ from onevault.admin.door import ACTOR
 from onevault.admin.idempotency import Idempotency
 from onevault.admin.outputs import ErrorOut
 from onevault.admin.roles import PERMISSIONS, check_role
+from onevault.admin.strict_json import Refused, strictly_read
 
 PAGE_ENTRIES_MAX = 200
 ID = r"^[A-Za-z0-9_\-]{1,100}$"
@@ -39,30 +38,9 @@ class Desk:
 class _StrictRequest(Request):
     async def json(self) -> Any:
         try:
-            read = json.loads(
-                await self.body(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_once_each
-            )
-            if not isinstance(read, dict):
-                raise _Refused("the body must be one JSON object, sent with content-type application/json")
-            return read
-        except (ValueError, RecursionError) as problem:
-            told = str(problem) if isinstance(problem, _Refused) else "the body is not valid JSON in UTF-8"
-            raise HTTPException(400, detail=told) from None
-
-
-class _Refused(ValueError):
-    """A reason that is safe to show."""
-
-
-def _refuse_constant(text: str) -> None:
-    raise _Refused(f"{text} is not a JSON number")
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise _Refused("a field is given twice")
-    return fields
+            return strictly_read(await self.body())
+        except Refused as refused:
+            raise HTTPException(400, detail=str(refused)) from None
 
 
 class StrictRoute(APIRoute):

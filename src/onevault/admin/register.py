@@ -68,6 +68,18 @@ class Register:
         for told in (*self._above(entity), entity):
             self._on_change(told)
 
+    async def put_each(self, entities: Sequence[Entity], *, actor: str, address: str) -> list[Fault | None]:
+        """Makes those changes durable that stand, then visible; gives for each what it was refused for."""
+        outcomes = await self._directory.put_each(
+            [Change(actor=actor, address=address, entity=entity) for entity in entities]
+        )
+        for entity, outcome in zip(entities, outcomes, strict=True):
+            if outcome is None:
+                self._shelves.add(entity)
+                for told in (*self._above(entity), entity):
+                    self._on_change(told)
+        return outcomes
+
     # ---- one -------------------------------------------------------------------------------------------------------
 
     def tenant(self, tenant_id: str) -> Tenant:
@@ -131,6 +143,10 @@ class Register:
 
     def keys(self, user_id: str, after: str, *, limit: int) -> Page[ApiKey]:
         return _page(self._shelves.keys, self._shelves.keys_of.get(user_id, []), after, limit, True)
+
+    def all_keys(self, user_id: str) -> list[ApiKey]:
+        """All API keys of a user, revoked ones included, oldest first."""
+        return [self._shelves.keys[key_id] for key_id in self._shelves.keys_of.get(user_id, ())]
 
     def admin_keys(self, after: str, *, limit: int) -> Page[AdminKey]:
         ids = self._ids(self._shelves.admin_key_ids, self._shelves.admin_keys_of, None)

@@ -57,6 +57,8 @@ PERMISSIONS: Final[dict[tuple[str, str], Permission]] = {
     ("DELETE", "/admin/users/{user_id}/api-keys/{key_id}"): Permission(_CHANGES),
     ("POST", "/admin/users/{user_id}/api-keys/{key_id}/rotate"): Permission(_CHANGES),
     ("GET", "/admin/requests/{request_id}"): Permission(_CALLS),
+    ("GET", "/admin/export"): Permission(_SECURITY),
+    ("POST", "/admin/import"): Permission(_CHANGES),
     ("GET", "/admin/audit"): Permission(_SECURITY),
     ("GET", "/admin/health"): Permission(_EVERYBODY),
     ("GET", "/admin/metrics"): Permission(_EVERYBODY),

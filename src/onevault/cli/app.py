@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from onevault import __version__
-from onevault.cli import check, entities, serve, simulate
+from onevault.cli import bulk, check, entities, serve, simulate
 from onevault.cli.verify import verify
 
 app = typer.Typer(
@@ -44,6 +44,8 @@ app.add_typer(entities.teams, name="teams")
 app.add_typer(entities.users, name="users")
 app.add_typer(entities.keys, name="keys")
 app.add_typer(verify, name="verify")
+app.command("export")(bulk.export)
+app.command("import")(bulk.import_)
 
 
 def main() -> None:

@@ -194,6 +194,8 @@ class Client:
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.request(method, url, headers=headers, allow_redirects=False, **more) as answer:
             raw = await answer.read()
+            if answer.content_type == "application/x-ndjson":
+                return Answer(answer.status, answer.headers, [msgspec.json.decode(line) for line in raw.splitlines()])
             return Answer(answer.status, answer.headers, msgspec.json.decode(raw) if raw else None)
 
     async def changes(self) -> int:
