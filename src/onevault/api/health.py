@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from onevault.api.answering import respond
@@ -19,7 +18,7 @@ class Health:
     """`ready` tells whether the gateway takes calls now; `metrics` renders the Prometheus text, None where it is switched off."""
 
     ready: Callable[[], bool]
-    metrics: Callable[[], bytes] | None
+    metrics: Callable[[], Awaitable[bytes]] | None
     version: str
 
     async def live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,4 +35,4 @@ class Health:
             fault = Fault(FaultKind.NOT_FOUND, "Metrics are switched off (monitoring.prometheus).")
             await respond(send, status_of(fault.kind), [JSON], fault_body(fault))
             return
-        await respond(send, 200, [_METRICS_TYPE], await asyncio.to_thread(self.metrics))
+        await respond(send, 200, [_METRICS_TYPE], await self.metrics())

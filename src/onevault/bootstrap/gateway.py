@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -31,8 +32,10 @@ from onevault.api.health import Health
 from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
+from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
-from onevault.bootstrap.stores import Stores, open_stores
+from onevault.bootstrap.siblings import Render, shown_to_siblings
+from onevault.bootstrap.stores import Stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
 from onevault.core.transport import Transport
@@ -100,8 +103,11 @@ class RunningGateway:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[RunningGateway]:
-    """A gateway from its settings. Raises Fault or OSError for what keeps it from starting; then nothing is left open."""
+async def running(
+    settings: Settings, *, base_url: str, worker: int = 1, siblings: Path | None = None
+) -> AsyncGenerator[RunningGateway]:
+    """A gateway from its settings, or the worker of this number (from 1) of one. Raises Fault or OSError for what keeps it from
+    starting; then nothing is left open. `siblings` is where workers find each other (`bootstrap/siblings.py`)."""
     clock = SystemClock()
     metrics = Metrics()
     monitoring = settings.monitoring
@@ -109,7 +115,7 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
     in_flight = InFlight(settings.gateway.calls_in_flight_max)
     async with AsyncExitStack() as stack:
         stack.callback(observer.flush)
-        stores = await stack.enter_async_context(open_stores(settings, clock))
+        stores = await stack.enter_async_context(open_stores(settings, clock, worker=worker))
         simulator = await _simulator(settings, stack)
         transport = transport_of(settings)
         stack.push_async_callback(transport.close)
@@ -174,8 +180,11 @@ async def running(settings: Settings, *, base_url: str) -> AsyncGenerator[Runnin
             bounds,
             in_flight,
         )
+        scraped: Render = partial(asyncio.to_thread, metrics.render)
+        if siblings is not None:
+            scraped = await stack.enter_async_context(shown_to_siblings(siblings, worker, metrics.render))
         named = {_around_model(path): {"POST": handler} for path, handler in generate.items() if "{model}" in path}
-        health = Health(lambda: not in_flight.draining, metrics.render if monitoring.prometheus else None, __version__)
+        health = Health(lambda: not in_flight.draining, scraped if monitoring.prometheus else None, __version__)
         described = msgspec.json.encode(document(admin.openapi(), version=__version__))
         app = Gateway(
             exact={path: {"POST": handler} for path, handler in generate.items()}
@@ -319,6 +328,10 @@ def _admin_deps(
     async def calls() -> AdminHealth:
         return AdminHealth(not in_flight.draining, f"{in_flight.calls} of {in_flight.calls_max} calls in flight")
 
+    async def ledger() -> AdminHealth:
+        found = await stores.ledger_health()
+        return AdminHealth(found.ok, found.detail)
+
     return AdminDeps(
         directory=stores.directory,
         change_log=stores.change_log,
@@ -334,7 +347,7 @@ def _admin_deps(
         sign_in=sign_in,
         on_change=access.apply,
         status_of=status_of,
-        health={"vault": vault, "journal": journal, "calls": calls},
+        health={"ledger": ledger, "vault": vault, "journal": journal, "calls": calls},
         defaults=lambda: access.defaults,
         tenant_id=settings.tenant.tenant_id,
         time_zone=settings.tenant.time_zone,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from watchfiles import awatch
 
 from onevault.api.server import server
 from onevault.bootstrap.gateway import RunningGateway, running
+from onevault.bootstrap.workers import Worker, Workers, reserved, worker_command, worker_of
 from onevault.config.problems import ConfigurationError
 from onevault.config.schema import Settings
 from onevault.telemetry.logging import configure
@@ -28,26 +31,46 @@ _YOUNG_OBJECTS_MAX = 3_000
 _log = structlog.get_logger("onevault.serve")
 
 
-def run(load: Callable[[], Settings], *, watched: Path | None) -> None:
-    """Serves until told to stop. Raises ConfigurationError, Fault or OSError for what keeps it from starting.
+def run(load: Callable[[], Settings], *, watched: Path | None) -> int:
+    """Serves until told to stop; the exit code. Raises ConfigurationError, Fault or OSError for what keeps it from starting.
 
-    `load` reads the configuration; it is called again when the `watched` file changes or SIGHUP comes.
+    `load` reads the configuration; it is called again when the `watched` file changes or SIGHUP comes. With more workers than one
+    this process serves nothing itself: it starts them, each as this program again.
     """
     settings = load()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configure(level=settings.monitoring.log_level, json=settings.monitoring.log_format == "json")
-    uvloop.run(_serve(settings, load, watched.absolute() if watched else None))
+    worker = worker_of(os.environ)
+    if worker is None and settings.gateway.workers > 1:
+        return _run_workers(settings, watched)
+    uvloop.run(_serve(settings, load, watched.absolute() if watched else None, worker=worker))
+    return 0
 
 
-async def _serve(settings: Settings, load: Callable[[], Settings], watched: Path | None) -> None:
+def _run_workers(settings: Settings, watched: Path | None) -> int:
+    gateway = settings.gateway
+    with (
+        reserved(gateway.host, gateway.port) as address,
+        tempfile.TemporaryDirectory(prefix="onevault-") as siblings,
+    ):
+        command = worker_command(
+            host=gateway.host, port=address.getsockname()[1], config=str(watched) if watched else None
+        )
+        return asyncio.run(Workers(command, gateway.workers, siblings=Path(siblings)).run())
+
+
+async def _serve(
+    settings: Settings, load: Callable[[], Settings], watched: Path | None, *, worker: Worker | None
+) -> None:
     # The loop notes every asynchronous generator that starts, only to close those left at its end: here all are closed by
     # whoever opened them, and each call has seven.
     sys.set_asyncgen_hooks(firstiter=None)
     gateway = settings.gateway
-    listener = _listen(gateway.host, gateway.port)
+    listener = _listen(gateway.host, gateway.port, shared=worker is not None)
+    number, siblings = (worker.number, Path(worker.siblings)) if worker is not None else (1, None)
     try:
         base_url = _url(gateway.host, listener.getsockname()[1])
-        async with running(settings, base_url=base_url) as running_gateway:
+        async with running(settings, base_url=base_url, worker=number, siblings=siblings) as running_gateway:
             http = server(
                 running_gateway.app,
                 header_bytes_max=gateway.header_bytes_max,
@@ -60,7 +83,10 @@ async def _serve(settings: Settings, load: Callable[[], Settings], watched: Path
             )
             following = asyncio.create_task(_follow(running_gateway, load, watched))
             _settle_memory()
-            standard_output().write(running_gateway.greeting + "\n")
+            if number == 1:
+                standard_output().write(running_gateway.greeting + "\n")
+            if worker is not None:
+                worker.tell_ready()
             try:
                 await http.serve(sockets=[listener])
             finally:
@@ -80,12 +106,14 @@ def _settle_memory() -> None:
     gc.set_threshold(_YOUNG_OBJECTS_MAX, 10, 10)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Raises OSError that names the address, before anything else is started."""
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+    """`shared` with other workers. Raises OSError that names the address, before anything else is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.setblocking(False)
     except OSError as error:

@@ -66,6 +66,7 @@ def _said(section: object, *names: str, **renamed: str) -> dict[str, Any]:
 def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySettings:
     _check_database(written.database_url, problems)
     _check_outgoing(written, problems)
+    _check_redis(written, problems)
     return GatewaySettings(
         data_dir=Path(written.data_dir).expanduser() if written.data_dir else DEFAULT_DATA_DIR,
         **_said(
@@ -74,6 +75,7 @@ def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySetting
             "environment",
             "host",
             "port",
+            "workers",
             "durability",
             "calls_in_flight_max",
             "hangup_drains_max",
@@ -87,6 +89,7 @@ def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySetting
             hangup_drain_timeout_s="hangup_drain_timeout",
             hangup_drain_bytes_max="hangup_drain_size_max",
         ),
+        redis_url=Secret(written.redis_url) if written.redis_url else None,
         outgoing_proxy=Secret(written.outgoing_proxy) if written.outgoing_proxy else None,
         outgoing_ca_file=_file(written.outgoing_ca_file),
         outgoing_certificate_file=_file(written.outgoing_certificate_file),
@@ -111,6 +114,23 @@ def _check_outgoing(written: GatewayWritten, problems: list[Problem]) -> None:
     if written.outgoing_key_file is not None and written.outgoing_certificate_file is None:
         expected = "the certificate that belongs to gateway.outgoing_key_file"
         problems.append(Problem("gateway.outgoing_certificate_file", "missing", expected))
+
+
+def _check_redis(written: GatewayWritten, problems: list[Problem]) -> None:
+    """As with a proxy's, what the URL says never leaves in a message."""
+    if written.redis_url is not None:
+        try:
+            parts = urlsplit(written.redis_url)
+            is_server = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 1) > 0
+            is_fine = is_server or (parts.scheme == "unix" and bool(parts.path))
+        except ValueError:
+            is_fine = False
+        if not is_fine:
+            expected = "redis://host:port/0, rediss://… for TLS, or unix:///path/to/socket"
+            problems.append(Problem("gateway.redis_url", "not the URL of a Redis or Valkey", expected))
+    elif (written.workers or 1) > 1:
+        message = "each would keep a ledger of its own, and together they could spend every budget several times over"
+        problems.append(Problem("gateway.workers", message, "1, or gateway.redis_url for a ledger that they share"))
 
 
 def _check_database(url: str | None, problems: list[Problem]) -> None:

@@ -5,8 +5,8 @@
 of its own, so nobody fills in defaults later.
 
     Settings
-      gateway     version, environment, host, port, data_dir, durability, body_bytes_max, header_bytes_max,
-                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max,
+      gateway     version, environment, host, port, workers, data_dir, durability, body_bytes_max, header_bytes_max,
+                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max, redis_url,
                   hangup_drains_max, hangup_drain_timeout_s, hangup_drain_bytes_max,
                   outgoing_proxy, outgoing_ca_file, outgoing_certificate_file, outgoing_key_file
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
@@ -57,6 +57,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = "development"
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
+    """Processes that serve calls on this host. More than one share a ledger in Redis."""
     data_dir: Path = Path("onevault-data")
     durability: Durability = "group"
     body_bytes_max: int = 32 * MIB
@@ -77,6 +79,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """For how long each of them is."""
     hangup_drain_bytes_max: int = 16 * MIB
     """And how much of its generated text."""
+    redis_url: Secret | None = None
+    """Where the ledger is that several processes share; its URL may hold a password. None: in this process's memory."""
     outgoing_proxy: Secret | None = None
     """Through which proxy providers are reached; its URL may hold a password."""
     outgoing_ca_file: Path | None = None

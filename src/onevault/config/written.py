@@ -21,6 +21,7 @@ from onevault.core.codec import OnExhausted, OnInsufficient
 from onevault.core.operations import Capability
 
 NOT_AVAILABLE = "not available in this version"
+WORKERS_MAX = 64
 
 
 def _off(written: object) -> None:
@@ -132,7 +133,7 @@ Bytes = Annotated[int, BeforeValidator(quantities.size_bytes)]
 Count = Annotated[int, BeforeValidator(quantities.count)]
 Retries = Annotated[int, BeforeValidator(partial(quantities.count, at_least=0, at_most=10))]
 Port = Annotated[int, BeforeValidator(partial(quantities.count, at_least=0, at_most=65_535))]
-One = Annotated[int, BeforeValidator(partial(quantities.count, at_most=1))]
+Workers = Annotated[int, BeforeValidator(partial(quantities.count, at_most=WORKERS_MAX))]
 PerMinute = Annotated[int, BeforeValidator(quantities.per_minute)]
 Usd = Annotated[int, BeforeValidator(quantities.usd)]
 Capabilities = Annotated[list[Capability], BeforeValidator(_capabilities)]
@@ -156,12 +157,10 @@ class GatewayWritten(Section):
     environment: Text | None = None
     host: Text | None = None
     port: Port | None = None
-    workers: One | None = None
+    workers: Workers | None = None
     data_dir: Text | None = None
     database_url: Text | None = None
-    redis_url: Annotated[
-        None, BeforeValidator(partial(_absent, hint="nothing: ledger, limits and events are kept in the process"))
-    ] = None
+    redis_url: Text | None = None
     qdrant_url: Annotated[None, BeforeValidator(partial(_absent, hint="nothing: there is no semantic cache yet"))] = (
         None
     )

@@ -63,7 +63,7 @@ async def recover(
     retained = segments(journal_directory)
     for segment in retained:
         walk.through(segment, position)
-    left = [_at_worst_case(held, now_ns) for held in walk.holds.values()]
+    left = [at_worst_case(held, now_ns) for held in walk.holds.values()]
     for start in range(0, len(left), SETTLED_TOGETHER):
         together = left[start : start + SETTLED_TOGETHER]
         await asyncio.gather(*(journal.append(settled) for settled in together))
@@ -78,6 +78,18 @@ async def recover(
         amount_settled=Nanos(sum(settled.cost for settled in left)),
         damages=tuple(walk.damages),
     )
+
+
+async def settle_left(directory: Path, journal: Journal, *, now_ns: int) -> list[Settled]:
+    """Settles in a journal whose process is gone what that left held, at the worst case. Whoever counts is told by other means.
+
+    `journal` writes to the directory. Raises Fault STORE_UNAVAILABLE where it does not take the settlements.
+    """
+    left = await asyncio.to_thread(_left_held, directory)
+    ended = [at_worst_case(held, now_ns) for held in left]
+    for start in range(0, len(ended), SETTLED_TOGETHER):
+        await asyncio.gather(*(journal.append(settled) for settled in ended[start : start + SETTLED_TOGETHER]))
+    return ended
 
 
 class _Walk:
@@ -127,8 +139,9 @@ class _Walk:
         self._rates.replay(record, now_ns=self._now_ns)
 
 
-def _at_worst_case(held: Held, now_ns: int) -> Settled:
-    """A hold carries one number of tokens; they are put down as output, which is most of a worst case."""
+def at_worst_case(held: Held, now_ns: int) -> Settled:
+    """The settlement of a hold whose process died. A hold carries one number of tokens; they are put down as output, which is most of
+    a worst case."""
     return Settled(
         call_id=held.call_id,
         at_ns=now_ns,
@@ -152,3 +165,18 @@ def _at_worst_case(held: Held, now_ns: int) -> Settled:
         model=held.model,
         price_version=held.price_version,
     )
+
+
+def _left_held(directory: Path) -> list[Held]:
+    holds: dict[str, Held] = {}
+    ended: set[str] = set()
+    damages: list[Damage] = []
+    for segment in segments(directory):
+        for record, _ in read(segment, damages=damages):
+            if isinstance(record, Held):
+                if record.call_id not in ended:
+                    holds[record.call_id] = record
+            elif isinstance(record, Settled):
+                ended.add(record.call_id)
+                holds.pop(record.call_id, None)
+    return list(holds.values())

@@ -87,9 +87,10 @@ REFUSALS: list[tuple[str, str, str]] = [
     ("gateway: {port: 99999}", "gateway.port", "65535"),
     ("gateway: {port: true}", "gateway.port", "whole number"),
     ("gateway: 3", "gateway", "mapping"),
-    ("gateway: {workers: 2}", "gateway.workers", "1"),
+    ("gateway: {workers: 2}", "gateway.workers", "redis_url"),
     ("gateway: {durability: sometimes}", "gateway.durability", "group, always, os"),
-    ("gateway: {redis_url: 'redis://h'}", "gateway.redis_url", "not available"),
+    ("gateway: {redis_url: 'http://h'}", "gateway.redis_url", "redis://host:port/0"),
+    ("gateway: {redis_url: 'redis://h', workers: 65}", "gateway.workers", "64"),
     ("gateway: {database_url: 'postgresql://h/d'}", "gateway.database_url", "PostgreSQL"),
     ("gateway: {database_url: 'sqlite:///elsewhere.db'}", "gateway.database_url", "data_dir"),
     ("gateway: {database_url: 'mysql://h'}", "gateway.database_url", "sqlite"),
@@ -393,7 +394,7 @@ def test_names_given_for_this_process_win_over_the_file_and_others_do_not() -> N
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ONEVAULT_REDIS_URL", "redis://h"),
+        ("ONEVAULT_REDIS_URL", "h:6379"),
         ("ONEVAULT_QDRANT_URL", "http://h"),
         ("ONEVAULT_DATABASE_URL", "postgresql://h/d"),
         ("ONEVAULT_ADMIN_KEY", "changeme"),

@@ -1,4 +1,4 @@
-"""Keeps a data directory to one process: the ledger's figures are in memory, two of them would each spend the whole budget."""
+"""Keeps a data directory to one process where the ledger is in its memory: two of them would each spend the whole budget."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from onevault.core.faults import Fault, FaultKind
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Holds `{directory}/lock` for as long as the block runs; creates the directory (0700) where it is missing.
+def locked(directory: Path, *, shared: bool = False) -> Iterator[None]:
+    """Holds `{directory}/lock` for as long as the block runs; creates the directory (0700) where it is missing. `shared`: beside
+    others that share it, and beside nobody who does not.
 
     The lock is the operating system's: it ends with the process however that dies, and the file may stay.
     Raises Fault CONFLICT that names the process which has it, STORE_UNAVAILABLE where the directory cannot be written.
@@ -27,16 +28,17 @@ def locked(directory: Path) -> Iterator[None]:
         ) from None
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
             raise Fault(
                 FaultKind.CONFLICT,
-                f"The data directory {directory} is in use by process {holder}. One directory serves one process: "
+                f"The data directory {directory} is in use by process {holder}. Without Redis one directory serves one process: "
                 "stop the other, or give this one a directory of its own.",
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        if not shared:
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(file)

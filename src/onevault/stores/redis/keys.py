@@ -14,7 +14,7 @@ KEYS_OF_SCOPE: Final = 3
 class TenantKeys:
     """`{onevault:TENANT}:…`. A call counts in scopes up to the tenant, in all of them or none: that needs one slot."""
 
-    __slots__ = ("leases", "of_scopes", "prefix", "ready", "restoring", "tenant_id")
+    __slots__ = ("leases", "of_scopes", "prefix", "ready", "reconciled", "restoring", "tenant_id")
 
     def __init__(self, tenant_id: str) -> None:
         self.tenant_id = tenant_id
@@ -22,6 +22,7 @@ class TenantKeys:
         self.leases = f"{prefix}leases"
         self.ready = f"{prefix}ready"
         self.restoring = f"{prefix}restoring"
+        self.reconciled = f"{prefix}reconciled"
         self.of_scopes = lru_cache(maxsize=16_384)(self._of_scopes)
         """The keys of scopes, three of each, in the order that the script knows. Cached, so the same tuple means the same keys."""
 

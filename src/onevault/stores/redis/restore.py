@@ -16,7 +16,7 @@ from onevault.core.identity import ScopeId, Window
 from onevault.core.money import NANOS_PER_USD
 from onevault.stores.redis.connection import RedisConnection, Unreachable
 from onevault.stores.redis.keys import TenantKeys
-from onevault.stores.redis.scripts import restore_script, standing_script
+from onevault.stores.redis.scripts import reconciled_script, restore_script, standing_script
 from onevault.stores.redis.settings import RedisSettings
 from onevault.stores.rollup import ScopeUsage
 
@@ -31,6 +31,7 @@ class Restore:
         self._settings = settings
         self._script = restore_script()
         self._standing = standing_script()
+        self._reconciling = reconciled_script()
 
     async def __call__(self, tenant_id: str, sums: Sequence[ScopeUsage], *, standing: str = "") -> bool:
         """True where this call filled the store; False where it was filled already, and nothing was changed.
@@ -75,6 +76,23 @@ class Restore:
         except Unreachable:
             raise self._away() from None
         return answer.decode()[1:] if answer else None
+
+    async def reconciled(self, tenant_id: str, journal: str) -> str:
+        """For which filling of the store (`mark_reconciled`) a journal has been counted; "" for none. Raises Fault STORE_UNAVAILABLE."""
+        return await self._reconciled(tenant_id, journal, "")
+
+    async def mark_reconciled(self, tenant_id: str, journal: str, filling: str) -> None:
+        """What a journal had when this filling of the store was made counts by now. Raises Fault STORE_UNAVAILABLE."""
+        await self._reconciled(tenant_id, journal, filling)
+
+    async def _reconciled(self, tenant_id: str, journal: str, filling: str) -> str:
+        try:
+            answer = await self._connection.run(
+                self._reconciling, (TenantKeys(tenant_id).reconciled,), (journal, filling)
+            )
+        except Unreachable:
+            raise self._away() from None
+        return answer.decode() if answer else ""
 
     def _away(self) -> Fault:
         message = "The store that counts limits and budgets does not answer."

@@ -42,6 +42,14 @@ def standing_script() -> Script:
     return _script("return redis.call('GET', KEYS[1]) or ''")
 
 
+def reconciled_script() -> Script:
+    """The program that notes for which filling of the store a journal was counted (ARGV: journal, filling), and tells it."""
+    return _script(
+        "if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end "
+        "return redis.call('HGET', KEYS[1], ARGV[1]) or ''"
+    )
+
+
 def _source(name: str) -> str:
     return files("onevault.stores.redis").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from onevault.core.records import QuotaReset, Record, Settled
 from onevault.core.windows import day_and_month
+from onevault.stores.journal.places import MAIN
 from onevault.stores.rollup import JournalPosition
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.hubs import MissingHubs
@@ -27,7 +28,6 @@ from onevault.stores.sql.schema import calls, derived
 from onevault.stores.sql.statements import insert_ignoring, insert_replacing
 from onevault.stores.sql.tally import ADD_MODEL_USAGE, ADD_SCOPE_USAGE, tally
 
-JOURNAL = "journal"
 _KEYS_PER_QUERY_MAX = 500
 
 SET_POSITION = insert_replacing(derived.journal_position, ("journal", "segment", "byte_offset"))
@@ -52,7 +52,10 @@ class Batch:
     journal at the next start, which keeps its segment until then.
     """
 
-    def __init__(self, records: Iterable[Record], *, begins: JournalPosition, ends: JournalPosition) -> None:
+    def __init__(
+        self, records: Iterable[Record], *, begins: JournalPosition, ends: JournalPosition, journal: str = MAIN
+    ) -> None:
+        self.journal = journal
         self.begins = begins
         self.ends = ends
         self.settled: dict[str, Settled] = {}
@@ -68,13 +71,20 @@ class Batch:
         return [record for call_id, record in self.settled.items() if call_id not in loaded]
 
 
-def position_of(connection: Connection) -> JournalPosition:
-    """How far the journal is in the vault."""
+def position_of(connection: Connection, journal: str = MAIN) -> JournalPosition:
+    """How far a journal is in the vault."""
     table = derived.journal_position
     row = connection.execute(
-        select(table.c.segment, table.c.byte_offset).where(table.c.journal == JOURNAL)
+        select(table.c.segment, table.c.byte_offset).where(table.c.journal == journal)
     ).one_or_none()
     return JournalPosition() if row is None else JournalPosition(row.segment, row.byte_offset)
+
+
+def positions_of(connection: Connection) -> dict[str, JournalPosition]:
+    """How far every journal is in the vault, by its name."""
+    table = derived.journal_position.c
+    rows = connection.execute(select(table.journal, table.segment, table.byte_offset))
+    return {row[0]: JournalPosition(row[1], row[2]) for row in rows}
 
 
 def calls_loaded(connection: Connection, call_ids: Iterable[str]) -> set[str]:
@@ -98,7 +108,7 @@ def store(connection: Connection, batch: Batch, rows: CallRows, missing: Missing
 
     Raises AlreadyLoaded or PositionMoved; the transaction must then be given up.
     """
-    if position_of(connection) != batch.begins:
+    if position_of(connection, batch.journal) != batch.begins:
         raise PositionMoved
     if missing:
         missing.insert_others(connection)
@@ -117,7 +127,7 @@ def store(connection: Connection, batch: Batch, rows: CallRows, missing: Missing
         by_scope, by_model = tally(settled, resets)
         _many(connection, ADD_SCOPE_USAGE, by_scope)
         _many(connection, ADD_MODEL_USAGE, by_model)
-    connection.exec_driver_sql(SET_POSITION, (JOURNAL, batch.ends.segment, batch.ends.offset))
+    connection.exec_driver_sql(SET_POSITION, (batch.journal, batch.ends.segment, batch.ends.offset))
 
 
 def _reset_row(reset: QuotaReset) -> Row:

@@ -21,6 +21,7 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Window
 from onevault.core.records import Record
 from onevault.core.windows import NS_PER_S, day_and_month
+from onevault.stores.journal.places import MAIN
 from onevault.stores.journal.reader import JournalDamaged, records_after
 from onevault.stores.journal.retirement import retire
 from onevault.stores.journal.segment import segments
@@ -55,9 +56,17 @@ class Loader:
     """
 
     def __init__(
-        self, vault: Vault, journal_directory: Path, *, batch_records_max: int = 2_000, interval_ms: int = 250
+        self,
+        vault: Vault,
+        journal_directory: Path,
+        *,
+        journal: str = MAIN,
+        batch_records_max: int = 2_000,
+        interval_ms: int = 250,
     ) -> None:
+        """`journal` is the name that the vault knows it by."""
         self._vault = vault
+        self._journal = journal
         self._directory = journal_directory
         self._batch_records_max = batch_records_max
         self._interval_s = interval_ms / 1000
@@ -112,15 +121,17 @@ class Loader:
 
     async def position(self) -> JournalPosition:
         """How far the journal is in the vault: the ledger goes on from there at start."""
-        return await self._vault.read(position_of)
+        return await self._vault.read(lambda connection: position_of(connection, self._journal))
 
     async def rollups(self, now_ns: int) -> list[ScopeUsage]:
         """What every scope has used in total and in each day and month that is running somewhere on earth."""
-        return await self._vault.read(lambda connection: _rollups(connection, now_ns))
+        return await self._vault.read(lambda connection: rollups_of(connection, now_ns))
 
     async def standing(self, now_ns: int) -> tuple[list[ScopeUsage], JournalPosition]:
         """The rollups and the position of one and the same moment of the vault: what the ledger starts from."""
-        return await self._vault.read(lambda connection: (_rollups(connection, now_ns), position_of(connection)))
+        return await self._vault.read(
+            lambda connection: (rollups_of(connection, now_ns), position_of(connection, self._journal))
+        )
 
     async def _step(self) -> Step:
         async with self._one_at_a_time:
@@ -146,7 +157,11 @@ class Loader:
 
     def _load(self, begin: Begin) -> Step:
         """One pass on the writing thread. What it remembers between passes is checked or harmless, so it may fail anywhere."""
-        begins = begin(position_of) if self._position is None else self._position
+        begins = (
+            begin(lambda connection: position_of(connection, self._journal))
+            if self._position is None
+            else self._position
+        )
         self._position = None
         records: list[Record] = []
         ends = begins
@@ -160,7 +175,7 @@ class Loader:
         except JournalDamaged as error:
             damaged = error  # what stands before the damage is loaded first
         if records:
-            self._store(begin, Batch(records, begins=begins, ends=ends))
+            self._store(begin, Batch(records, begins=begins, ends=ends, journal=self._journal))
         self._position = ends
         if damaged is not None:
             raise damaged
@@ -191,7 +206,8 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"
 
 
-def _rollups(connection: Connection, now_ns: int) -> list[ScopeUsage]:
+def rollups_of(connection: Connection, now_ns: int) -> list[ScopeUsage]:
+    """What every scope has used in total and in each day and month that is running somewhere on earth."""
     table = derived.scope_usage.c
     moments = (now_ns - _EARLIEST_ZONE_NS, now_ns, now_ns + _LATEST_ZONE_NS)
     labels = {label for moment in moments for label in day_and_month(moment, "UTC")} | {""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from onevault.stores.sql.resets import link_condition
 from onevault.stores.sql.schema import calls
 
 RECENT_MAX = 1_000
+_LOOK_AGAIN_S = 0.1
 
 _hub, _facts, _detail = calls.api_request_h, calls.api_request_s, calls.api_request_detail_s
 _link, _attempt = calls.api_request_l, calls.api_request_attempt_s
@@ -27,15 +29,22 @@ _link, _attempt = calls.api_request_l, calls.api_request_attempt_s
 class VaultRequests:
     """The port `Requests` on the vault. Unreachable vault: raises Fault STORE_UNAVAILABLE from `find`'s flush."""
 
-    def __init__(self, vault: Vault, loader: Loader) -> None:
+    def __init__(self, vault: Vault, loader: Loader, *, others_load_s: float = 0.0) -> None:
+        """`others_load_s`: how long other processes, whose journals are not here, take at the most to bring in theirs."""
         self._vault = vault
         self._loader = loader
+        self._others_load_s = others_load_s
 
     async def find(self, call_id: str) -> Settled | None:
         """A settled call; one that ended a moment ago is loaded from the journal first."""
         found = await self._vault.read(lambda connection: _find(connection, call_id))
         if found is None:
             await self._loader.flush()
+            found = await self._vault.read(lambda connection: _find(connection, call_id))
+        waited_s = 0.0
+        while found is None and waited_s < self._others_load_s:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            waited_s += _LOOK_AGAIN_S
             found = await self._vault.read(lambda connection: _find(connection, call_id))
         return found
 

@@ -1,0 +1,101 @@
+"""Opens the stores of a gateway that is one process, and brings the money back to where the journal left it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from onevault.bootstrap.stores import LedgerHealth, Stores
+from onevault.config.schema import Settings
+from onevault.core.faults import Fault
+from onevault.core.ports import Clock
+from onevault.jobs.supervise import kept_going
+from onevault.stores.journal.lock import locked
+from onevault.stores.journal.places import MAIN, main_place, places
+from onevault.stores.journal.writer import JournalWriter
+from onevault.stores.memory.ledger import MemoryLedger
+from onevault.stores.memory.minutes import TokenMinutes
+from onevault.stores.memory.rates import MemoryRates
+from onevault.stores.recovery import recover, settle_left
+from onevault.stores.sql.change_log import VaultChangeLog
+from onevault.stores.sql.directory import VaultDirectory
+from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
+from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.usage import VaultUsage
+
+_log = structlog.get_logger("onevault.stores")
+_LAST_FLUSH_S = 10.0
+
+
+@asynccontextmanager
+async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stores]:
+    """The stores, recovered and loading. Raises Fault CONFLICT where another process has the directory, OSError where the
+    vault cannot be opened. Leaving writes the journal out and loads what is left of it."""
+    directory = settings.gateway.data_dir
+    journals = main_place(directory).directory
+    with locked(directory):
+        try:
+            async with open_vault(directory) as vault:
+                await _load_workers_journals(settings, vault, clock)
+                minutes = TokenMinutes()
+                ledger, rates = MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
+                journal = JournalWriter(journals, durability=settings.gateway.durability)
+                loader = Loader(vault, journals)
+                now_ns = clock.wall_ns()
+                rollups, position = await loader.standing(now_ns)
+                recovery = await recover(
+                    ledger=ledger,
+                    rates=rates,
+                    rollups=rollups,
+                    position=position,
+                    journal_directory=journals,
+                    journal=journal,
+                    now_ns=now_ns,
+                )
+                _log.info("money recovered", report=recovery)
+                loading = asyncio.create_task(kept_going("loader", loader.run, clock))
+                try:
+                    yield Stores(
+                        ledger,
+                        rates,
+                        journal,
+                        loader,
+                        VaultDirectory(vault, clock),
+                        VaultChangeLog(vault),
+                        VaultRequests(vault, loader),
+                        VaultUsage(vault),
+                        _in_memory,
+                    )
+                finally:
+                    loading.cancel()
+                    await asyncio.wait((loading,))
+                    try:
+                        await journal.close()
+                    finally:
+                        with suppress(Fault):
+                            # What the vault does not take by now is loaded at the next start.
+                            await loader.flush(timeout_s=_LAST_FLUSH_S)
+        except VaultUnusable as error:
+            raise OSError(str(error)) from None
+
+
+async def _in_memory() -> LedgerHealth:
+    return LedgerHealth(True, "in this process's memory")
+
+
+async def _load_workers_journals(settings: Settings, vault: Vault, clock: Clock) -> None:
+    """What the workers of an earlier gateway left (it had a shared ledger, this one has none) is part of the vault's sums first."""
+    for place in places(settings.gateway.data_dir):
+        if place.name == MAIN:
+            continue
+        journal = JournalWriter(place.directory, durability=settings.gateway.durability)
+        try:
+            left = await settle_left(place.directory, journal, now_ns=clock.wall_ns())
+        finally:
+            await journal.close()
+        await Loader(vault, place.directory, journal=place.name).flush()
+        _log.info("a worker's journal was loaded", journal=place.name, holds_settled=len(left))

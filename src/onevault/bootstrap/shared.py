@@ -1,0 +1,225 @@
+"""Opens the stores of one of several processes: the ledger is in Redis, the journal its own, the vault everybody's.
+
+The process starts also while Redis is away: calls are refused until it answers, and then what this host's journals have is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+
+from onevault.bootstrap.stores import LedgerHealth, Stores
+from onevault.config.schema import Settings
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.ports import Clock
+from onevault.jobs.supervise import kept_going
+from onevault.stores.journal.lock import locked
+from onevault.stores.journal.places import Place, places, taken, worker_place
+from onevault.stores.journal.segment import segments
+from onevault.stores.journal.writer import JournalWriter
+from onevault.stores.reconcile import filled, reconcile
+from onevault.stores.recovery import settle_left
+from onevault.stores.redis.engine import RedisEngine, open_redis
+from onevault.stores.redis.settings import RedisSettings
+from onevault.stores.sql.change_log import VaultChangeLog
+from onevault.stores.sql.directory import VaultDirectory
+from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
+from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.usage import VaultUsage
+
+_log = structlog.get_logger("onevault.stores")
+_LAST_FLUSH_S: Final = 10.0
+_AGAIN_S: Final = 0.5
+_LOOK_FOR_ORPHANS_S: Final = 5.0
+_FIRST_TRY_S: Final = 5.0
+"""How long a start waits for Redis before it serves without: then everything is refused until it answers."""
+_SETTLE_DOWN_S: Final = 1.0
+"""How long the loaders of other processes get to bring in their journals before an empty store is filled from the vault."""
+_OTHERS_LOAD_S: Final = 1.0
+
+
+@asynccontextmanager
+async def open_shared(settings: Settings, clock: Clock, *, worker: int) -> AsyncGenerator[Stores]:
+    """The stores of the worker of this number (from 1). Raises Fault CONFLICT where another process is that worker, or has the
+    directory for itself; OSError where the vault cannot be opened."""
+    url = settings.gateway.redis_url
+    if url is None:
+        raise ValueError("there is no shared ledger without a URL")
+    directory, tenant_id = settings.gateway.data_dir, settings.tenant.tenant_id
+    # What a dead process held counts as spent until it is known what became of it: no crash can lead above a limit.
+    redis = RedisSettings(spend_expired_holds=True)
+    emptied = asyncio.Event()
+    with locked(directory, shared=True):
+        place = worker_place(directory, worker)
+        with taken(place) as is_ours:
+            if not is_ours:
+                message = f"Another process is worker {worker} of the data directory {directory} already."
+                raise Fault(FaultKind.CONFLICT, message)
+            try:
+                async with (
+                    open_vault(directory) as vault,
+                    open_redis(
+                        url.reveal(),
+                        tenant_of=lambda _: tenant_id,
+                        settings=redis,
+                        on_empty=lambda _: emptied.set(),
+                    ) as engine,
+                    _journaled(settings, vault, engine, place, clock, emptied=emptied) as stores,
+                ):
+                    yield stores
+            except VaultUnusable as error:
+                raise OSError(str(error)) from None
+
+
+@asynccontextmanager
+async def _journaled(
+    settings: Settings, vault: Vault, engine: RedisEngine, place: Place, clock: Clock, *, emptied: asyncio.Event
+) -> AsyncGenerator[Stores]:
+    journal = JournalWriter(place.directory, durability=settings.gateway.durability)
+    loader = Loader(vault, place.directory, journal=place.name)
+    left = await settle_left(place.directory, journal, now_ns=clock.wall_ns())
+    _log.info("journal recovered", journal=place.name, holds_settled=len(left))
+    host = _Host(settings, vault, engine, place, clock, emptied)
+    loading = asyncio.create_task(kept_going("loader", loader.run, clock))
+    try:
+        async with asyncio.timeout(_FIRST_TRY_S):
+            await host.until_counted()
+    except TimeoutError:
+        _log.warning("the shared ledger does not answer: calls are refused until it does")
+        emptied.set()
+    jobs = [
+        asyncio.create_task(kept_going("shared ledger", host.keep_counted, clock)),
+        asyncio.create_task(kept_going("orphaned journals", host.look_for_orphans, clock)),
+    ]
+    try:
+        yield Stores(
+            engine.ledger,
+            engine.rates,
+            journal,
+            loader,
+            VaultDirectory(vault, clock),
+            VaultChangeLog(vault),
+            VaultRequests(vault, loader, others_load_s=_OTHERS_LOAD_S),
+            VaultUsage(vault),
+            host.health,
+        )
+    finally:
+        for task in (*jobs, loading):
+            task.cancel()
+        await asyncio.wait((*jobs, loading))
+        try:
+            await journal.close()
+        finally:
+            with suppress(Fault):
+                # What the vault does not take by now is loaded at the next start.
+                await loader.flush(timeout_s=_LAST_FLUSH_S)
+
+
+class _Host:
+    """What this process does for the shared ledger beside its calls: fills it when it is empty, counts what journals say, and
+    takes care of the journals of this host that no process has."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault,
+        engine: RedisEngine,
+        place: Place,
+        clock: Clock,
+        emptied: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._tenant_id = settings.tenant.tenant_id
+        self._vault = vault
+        self._engine = engine
+        self._place = place
+        self._clock = clock
+        self._emptied = emptied
+        self._seen: dict[str, tuple[str, int]] = {}
+
+    async def until_counted(self) -> None:
+        """Returns when the store is filled and has what this process's journal says."""
+        while True:
+            self._emptied.clear()
+            try:
+                await self._count(self._place)
+            except Fault as fault:
+                if fault.kind is not FaultKind.STORE_UNAVAILABLE:
+                    raise
+                await self._clock.sleep(_AGAIN_S)
+            else:
+                return
+
+    async def keep_counted(self) -> None:
+        """Waits for the store to be found empty, and sees to it."""
+        while True:
+            await self._emptied.wait()
+            _log.warning("the shared ledger is empty or was away: it is made to agree with vault and journal")
+            await self.until_counted()
+            _log.info("the shared ledger counts again")
+
+    async def look_for_orphans(self) -> None:
+        """Settles and loads what processes of this host left that are gone and have not come back."""
+        while True:
+            await self._clock.sleep(_LOOK_FOR_ORPHANS_S)
+            for place in places(self._settings.gateway.data_dir):
+                newest = segments(place.directory)[-1:]
+                if place == self._place or not newest:
+                    continue
+                mark = (newest[0].name, newest[0].path.stat().st_size)
+                if self._seen.get(place.name) == mark:
+                    continue
+                with taken(place) as is_orphaned:
+                    if is_orphaned:
+                        self._seen[place.name] = await self._adopt(place)
+
+    async def health(self) -> LedgerHealth:
+        """Asks the store. Names no address: it may hold a password."""
+        owed = self._engine.batches.owed
+        try:
+            standing = await self._engine.restore.standing(self._tenant_id)
+        except Fault:
+            return LedgerHealth(False, f"Redis does not answer; {owed} settlements wait for it")
+        if standing is None:
+            return LedgerHealth(False, "Redis has lost its data and is being filled")
+        return LedgerHealth(True, f"in Redis; {self._engine.leases.alive} calls held here, {owed} settlements wait")
+
+    async def _count(self, place: Place) -> None:
+        restore = self._engine.restore
+        filling = await filled(
+            restore,
+            self._vault,
+            self._clock,
+            tenant_id=self._tenant_id,
+            journal=self._place.name,
+            settle_down_s=_SETTLE_DOWN_S,
+        )
+        await reconcile(
+            self._engine.ledger,
+            restore,
+            place.directory,
+            name=place.name,
+            tenant_id=self._tenant_id,
+            filling=filling,
+            now_ns=self._clock.wall_ns(),
+            known_s=self._engine.batches.settings.settled_kept_s,
+        )
+
+    async def _adopt(self, place: Place) -> tuple[str, int]:
+        """Ends what is left in a journal; how far it went."""
+        journal = JournalWriter(place.directory, durability=self._settings.gateway.durability)
+        try:
+            left = await settle_left(place.directory, journal, now_ns=self._clock.wall_ns())
+        finally:
+            await journal.close()
+        await self._count(place)
+        await Loader(self._vault, place.directory, journal=place.name).flush()
+        if left:
+            _log.warning("an orphaned journal was settled", journal=place.name, holds_settled=len(left))
+        newest = segments(place.directory)[-1]
+        return newest.name, newest.path.stat().st_size
