@@ -186,7 +186,15 @@ async def test_a_name_is_free_again_when_its_holder_is_deleted_or_renamed(direct
     assert set((await directory.snapshot()).users) == {"user_1", "user_2", "user_3"}
 
 
-@pytest.mark.parametrize("text", ["x' OR '1'='1", "x'; DROP TABLE user_s; --", '"', "\\", "%", "\x00", "🗝"])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_text_that_postgresql_cannot_keep_is_refused(directory: VaultDirectory) -> None:
+    with pytest.raises(Fault) as refusal:
+        await put(directory, Organization(org_id="org_9", tenant_id="default", name="\x00"))
+    assert refusal.value.kind is FaultKind.INVALID_REQUEST
+    assert (await directory.changes(0)).version == 0
+
+
+@pytest.mark.parametrize("text", ["x' OR '1'='1", "x'; DROP TABLE user_s; --", '"', "\\", "%", "%s", "🗝"])
 async def test_text_is_never_taken_for_sql(directory: VaultDirectory, text: str) -> None:
     org = Organization(org_id=text, tenant_id=text, name=text)
     await put(directory, org, User(user_id=text, org_id=text, email=text))
@@ -260,10 +268,12 @@ async def test_many_changes_are_taken_or_refused_each_for_itself(directory: Vaul
     assert await ask("SELECT COUNT(DISTINCT load_date) FROM gateway.user_s WHERE email_folded LIKE 'ann%'") == [(2,)]
 
 
-async def test_the_version_grows_with_a_change_by_another_process(directory: VaultDirectory, tmp_path: Path) -> None:
+async def test_the_version_grows_with_a_change_by_another_process(
+    directory: VaultDirectory, tmp_path: Path, database_url: str
+) -> None:
     await put(directory, ORG, ANN)
     seen = (await directory.snapshot()).version
-    async with open_vault(tmp_path) as other:
+    async with open_vault(tmp_path, database_url=database_url) as other:
         await put(VaultDirectory(other, MovedClock()), KEY)
     assert (await directory.changes(seen)).entities == (KEY,)
     assert set((await directory.snapshot()).keys) == {"key_1"}
@@ -282,7 +292,7 @@ class Clock:
 
 async def main():
     mark = sys.argv[2]
-    async with open_vault(pathlib.Path(sys.argv[1])) as vault:
+    async with open_vault(pathlib.Path(sys.argv[1]), database_url=sys.argv[3]) as vault:
         directory = VaultDirectory(vault, Clock())
         for number in range(40):
             await directory.put(Change(mark, "", User(user_id=f"{mark}{number}", org_id="org_1", email=f"{mark}{number}@x.org")))
@@ -300,12 +310,19 @@ asyncio.run(main())
 
 
 async def test_two_processes_that_write_at_once_lose_no_change_of_each_other(
-    directory: VaultDirectory, tmp_path: Path
+    directory: VaultDirectory, tmp_path: Path, database_url: str
 ) -> None:
     await put(directory, ORG)
     writers = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", WRITER, str(tmp_path), mark, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            sys.executable,
+            "-c",
+            WRITER,
+            str(tmp_path),
+            mark,
+            database_url,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for mark in "ab"
     ]

@@ -9,6 +9,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.contract.vault.calls import (
     NOON_NS,
@@ -253,14 +254,20 @@ async def test_damage_before_whole_records_is_told_and_not_stepped_over(loader: 
 
 
 async def test_a_vault_locked_by_another_program_delays_loading_and_loses_nothing(
-    loader: Loader, journal: Path, tmp_path: Path
+    loader: Loader, journal: Path, tmp_path: Path, database_url: str
 ) -> None:
     running = asyncio.create_task(loader.run())
-    intruder = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
-    intruder.execute("BEGIN IMMEDIATE")
+    intruder: Any = (
+        psycopg.connect(database_url, autocommit=True)
+        if database_url
+        else sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+    )
+    intruder.execute("BEGIN" if database_url else "BEGIN IMMEDIATE")
+    if database_url:
+        intruder.execute("LOCK TABLE gateway.journal_position IN EXCLUSIVE MODE")
     write_segment(journal, 1, both(range(40)))
     await asyncio.sleep(1.5)
-    assert "locked" in loader.last_error
+    assert "lock" in loader.last_error
     assert loader.lag_s > 1
     assert (await usage(loader, "org:org_0", Window.TOTAL))[2] == 0
     intruder.execute("ROLLBACK")
@@ -296,9 +303,11 @@ async def test_a_running_loader_follows_the_writer_and_retires_what_is_loaded(
         await writer.append(settled_call(number))
     await loader.flush()
     assert await ask("SELECT COUNT(*) FROM gateway.api_request_s") == [(100,)]
-    await writer.close()
     running.cancel()
     await asyncio.wait((running,))
+    for number in range(100, 200):
+        await writer.append(settled_call(number))
+    await writer.close()
     assert len(segments(journal)) > 2
     at_start = Loader(vault, journal, interval_ms=5)
     running = asyncio.create_task(at_start.run())

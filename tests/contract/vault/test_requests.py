@@ -161,21 +161,41 @@ async def test_going_on_from_an_unknown_call_is_refused(requests: VaultRequests)
     assert (refusal.value.kind, refusal.value.param) == (FaultKind.INVALID_REQUEST, "before")
 
 
+QUERIES = (
+    "SELECT load_date, api_request_hk FROM gateway.api_request_l WHERE user_hk = x'00' "
+    "AND load_date <= '2026-11-21' ORDER BY load_date DESC, api_request_hk DESC LIMIT 10",
+    "SELECT * FROM gateway.v_api_request_current WHERE api_request_hk = x'00'",
+    "SELECT * FROM gateway.model_usage WHERE scope = 'a' AND month_label = '2026-11'",
+    "SELECT change_id FROM gateway.change_s WHERE change_id > 7",
+    "SELECT user_hk FROM gateway.user_s WHERE email_folded = 'a'",
+    "SELECT api_key_hk FROM gateway.api_key_s WHERE sha256 = x'00'",
+    "SELECT * FROM gateway.v_user_history WHERE user_hk = x'00'",
+)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_recent_calls_and_usage_are_read_through_an_index_on_postgresql(vault: Vault) -> None:
+    def plans(connection: object) -> list[str]:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # type: ignore[attr-defined] # empty tables are cheap to scan
+        connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")  # type: ignore[attr-defined]
+        texts = [query.replace("x'00'", "'\\x00'::bytea") for query in QUERIES]
+        return [
+            " ".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}"))  # type: ignore[attr-defined]
+            for text in texts
+        ]
+
+    for plan in await vault.read(plans):
+        assert "Index Cond" in plan
+        assert "Seq Scan" not in plan
+        assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_recent_calls_and_usage_are_read_through_an_index(vault: Vault) -> None:
     def plans(connection: object) -> list[str]:
-        queries = (
-            "SELECT load_date, api_request_hk FROM gateway.api_request_l WHERE user_hk = x'00' "
-            "AND load_date <= '2026' ORDER BY load_date DESC, api_request_hk DESC LIMIT 10",
-            "SELECT * FROM gateway.v_api_request_current WHERE api_request_hk = x'00'",
-            "SELECT * FROM gateway.model_usage WHERE scope = 'a' AND month_label = '2026-11'",
-            "SELECT change_id FROM gateway.change_s WHERE change_id > 7",
-            "SELECT user_hk FROM gateway.user_s WHERE email_folded = 'a'",
-            "SELECT api_key_hk FROM gateway.api_key_s WHERE sha256 = x'00'",
-            "SELECT * FROM gateway.v_user_history WHERE user_hk = x'00'",
-        )
         return [
             " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}"))  # type: ignore[attr-defined]
-            for query in queries
+            for query in QUERIES
         ]
 
     for plan in await vault.read(plans):

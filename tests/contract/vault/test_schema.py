@@ -9,11 +9,14 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError
 from tests.contract.vault.calls import both, write_segment
 from tests.contract.vault.conftest import Ask
+from tests.support.processes import free_port
+from tests.support.vaults import ENGINES, place
 
 from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault, vault_directory
 from onevault.stores.sql.hashing import GHOST_KEY, hash_diff, hash_key
@@ -41,27 +44,57 @@ NAMED_TABLES = {
 
 
 @pytest.mark.parametrize("table", NAMED_TABLES)
-async def test_a_promised_table_has_exactly_the_promised_columns(ask: Ask, table: str) -> None:
+async def test_a_promised_table_has_exactly_the_promised_columns(vault: Vault, table: str) -> None:
     schema, name = table.split(".")
-    columns = await ask(f"PRAGMA {schema}.table_info({name})")
-    assert {column[1] for column in columns} == set(NAMED_TABLES[table].split())
+    columns = await vault.read(lambda connection: inspect(connection).get_columns(name, schema=schema))
+    assert {column["name"] for column in columns} == set(NAMED_TABLES[table].split())
 
 
 @pytest.mark.parametrize("table", [table for table in NAMED_TABLES if table.endswith("_s")])
-async def test_a_satellite_is_keyed_by_hash_key_and_load_date(ask: Ask, table: str) -> None:
+async def test_a_satellite_is_keyed_by_hash_key_and_load_date(vault: Vault, table: str) -> None:
     schema, name = table.split(".")
-    keys = {column[1] for column in await ask(f"PRAGMA {schema}.table_info({name})") if column[5]}
-    assert keys == {NAMED_TABLES[table].split()[0], "load_date"}
+    keys = await vault.read(lambda connection: inspect(connection).get_pk_constraint(name, schema=schema))
+    assert set(keys["constrained_columns"]) == {NAMED_TABLES[table].split()[0], "load_date"}
 
 
-def test_the_same_tables_can_be_written_for_postgresql() -> None:
-    dialect = postgresql.dialect()
-    texts = {table.fullname: str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables}
-    assert "BYTEA" in texts["gateway.api_request_h"]
-    assert "util.current_load_date()" in texts["gateway.api_request_h"]
-    assert "compliance_flags TEXT[]" in texts["gateway.api_request_s"]
-    assert "request_ip INET" in texts["gateway.api_request_s"]
-    assert "REFERENCES auth.tenant_h (tenant_hk)" in texts["gateway.customer_h"]
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_columns_have_the_promised_types_on_postgresql(ask: Ask) -> None:
+    rows = await ask(
+        "SELECT table_name || '.' || column_name, data_type || coalesce('(' || character_maximum_length || ')', ''), column_default "
+        "FROM information_schema.columns WHERE table_schema IN ('auth', 'gateway')"
+    )
+    types, defaults = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
+    promised = {
+        "tenant_h.tenant_hk": "bytea",
+        "tenant_h.tenant_bk": "character varying(255)",
+        "customer_config_s.preferred_providers": "ARRAY",
+        "customer_config_s.cost_budget_monthly": "numeric",
+        "customer_config_s.priority_tier": "character varying(20)",
+        "api_request_s.request_ip": "inet",
+        "api_request_s.load_date": "timestamp with time zone",
+        "api_request_s.hash_diff": "bytea",
+        "api_request_s.compliance_flags": "ARRAY",
+        "ai_provider_s.is_active": "boolean",
+        "change_s.after": "jsonb",
+    }
+    assert {name: types[name] for name in promised} == promised
+    dated = [name for name in defaults if name.endswith("_h.load_date")]
+    assert len(dated) > 5
+    assert {defaults[name] for name in dated} == {"util.current_load_date()"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET record_source = 'forged'"]
+)
+async def test_no_program_can_change_delete_or_empty_what_was_recorded_on_postgresql(
+    vault: Vault, statement: str
+) -> None:
+    for table in INSERT_ONLY:
+        with pytest.raises(IntegrityError, match="insert-only"):
+            await vault.write(
+                lambda connection, table=table: connection.exec_driver_sql(statement.format(table.fullname))  # type: ignore[misc]
+            )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +133,7 @@ async def test_each_file_can_be_opened_alone_with_its_views(loaded_file: Path) -
 
 async def test_the_ghost_provider_is_there_from_the_start(ask: Ask) -> None:
     rows = await ask("SELECT provider_hk, provider_bk, is_active FROM gateway.v_ai_provider_current")
-    assert rows == [(GHOST_KEY, "(none)", 0)]
+    assert rows == [(GHOST_KEY, "(none)", False)]
 
 
 async def test_a_vault_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -114,6 +147,23 @@ async def test_a_vault_of_a_newer_version_is_refused_with_what_to_do(tmp_path: P
             pass
 
 
+async def test_a_database_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with place("postgresql") as url:
+        with psycopg.connect(url) as connection:
+            connection.execute("INSERT INTO util.schema_version (version) VALUES (%s)", (SCHEMA_VERSION + 1,))
+        with pytest.raises(VaultUnusable, match=rf"schema version {SCHEMA_VERSION + 1}.*knows {SCHEMA_VERSION}"):
+            async with open_vault(tmp_path, database_url=url):
+                pass
+
+
+async def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
+    url = f"postgresql://u:secret@127.0.0.1:{free_port()}/x"
+    with pytest.raises(VaultUnusable, match=r"postgresql://127\.0\.0\.1:\d+/x: .*refused") as refusal:
+        async with open_vault(tmp_path, database_url=url):
+            pass
+    assert "secret" not in str(refusal.value)
+
+
 async def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "gateway.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(VaultUnusable, match="cannot be opened"):
@@ -124,18 +174,18 @@ async def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://u:secret@db/x", "PostgreSQL is not supported yet"),
-        ("postgresql+asyncpg://u:secret@db/x", "PostgreSQL is not supported yet"),
-        ("mysql://u:secret@db/x", "must be sqlite:///"),
-        ("sqlite://", "must be sqlite:///"),
-        ("nonsense", "must be sqlite:///"),
+        ("postgresql://u:secret@db", "must be postgresql://user:password@host:5432/database"),
+        ("postgresql://u:secret@db:port/x", "must be postgresql://"),
+        ("postgresql+asyncpg://u:secret@db/x", "must be postgresql://"),
+        ("mysql://u:secret@db/x", "sqlite:///directory"),
+        ("nonsense", "sqlite:///directory"),
     ],
 )
 def test_a_database_url_that_cannot_be_served_is_refused_without_showing_its_secret(
     tmp_path: Path, url: str, message: str
 ) -> None:
     with pytest.raises(VaultUnusable, match=message) as refusal:
-        vault_directory(tmp_path, url)
+        Vault(tmp_path, database_url=url)
     assert "secret" not in str(refusal.value)
 
 
@@ -144,29 +194,29 @@ def test_a_sqlite_url_names_the_directory(tmp_path: Path) -> None:
     assert vault_directory(tmp_path, "sqlite:////var/lib/onevault") == Path("/var/lib/onevault")
 
 
-async def test_processes_that_create_the_vault_at_the_same_moment_do_not_disturb_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_processes_that_create_the_vault_at_the_same_moment_do_not_disturb_each_other(
+    tmp_path: Path, engine: str
+) -> None:
     program = (
         "import asyncio, pathlib, sys\n"
         "from onevault.stores.sql.engine import open_vault\n"
         "async def main():\n"
-        "    async with open_vault(pathlib.Path(sys.argv[1])): pass\n"
+        "    async with open_vault(pathlib.Path(sys.argv[1]), database_url=sys.argv[2]): pass\n"
         "asyncio.run(main())\n"
     )
-    started = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for _ in range(4)
-    ]
-    outcomes = [await process.communicate() for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0, 0], outcomes
-    async with open_vault(tmp_path) as vault:
-        assert await _tables(vault) == {table.name for table in metadata.tables.values() if table.schema == "gateway"}
-
-
-async def _tables(vault: Vault) -> set[str]:
-    query = "SELECT name FROM gateway.sqlite_master WHERE type = 'table'"
-    return await vault.read(lambda connection: set(connection.exec_driver_sql(query).scalars()))
+    with place(engine, empty=True) as url:
+        started = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-c", program, str(tmp_path), url, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            for _ in range(4)
+        ]
+        outcomes = [await process.communicate() for process in started]
+        assert [process.returncode for process in started] == [0, 0, 0, 0], outcomes
+        async with open_vault(tmp_path, database_url=url) as vault:
+            names = await vault.read(lambda connection: inspect(connection).get_table_names(schema="gateway"))
+    assert set(names) == {table.name for table in metadata.tables.values() if table.schema == "gateway"}
 
 
 def test_hash_keys_tell_apart_what_only_looks_alike() -> None:

@@ -10,6 +10,7 @@ from onevault.core.records import QuotaReset, Record, Settled
 from onevault.core.windows import day_and_month
 from onevault.stores.journal.places import MAIN
 from onevault.stores.rollup import JournalPosition
+from onevault.stores.sql import locks
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.hubs import MissingHubs
 from onevault.stores.sql.moments import timestamp
@@ -25,7 +26,7 @@ from onevault.stores.sql.rows import (
     Row,
 )
 from onevault.stores.sql.schema import calls, derived
-from onevault.stores.sql.statements import insert_ignoring, insert_replacing
+from onevault.stores.sql.statements import Statement, append, insert_ignoring, insert_replacing
 from onevault.stores.sql.tally import ADD_MODEL_USAGE, ADD_SCOPE_USAGE, tally
 
 _KEYS_PER_QUERY_MAX = 500
@@ -94,12 +95,8 @@ def calls_loaded(connection: Connection, call_ids: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for start in range(0, len(pending), _KEYS_PER_QUERY_MAX):
         some = pending[start : start + _KEYS_PER_QUERY_MAX]
-        marks = ",".join("?" * len(some))
-        rows = connection.exec_driver_sql(
-            f"SELECT api_request_hk FROM gateway.api_request_h WHERE api_request_hk IN ({marks})",  # noqa: S608 (marks only)
-            tuple(some),
-        )
-        found.update(keys[row[0]] for row in rows)
+        key = calls.api_request_h.c.api_request_hk
+        found.update(keys[row[0]] for row in connection.execute(select(key).where(key.in_(some))))
     return found
 
 
@@ -108,6 +105,8 @@ def store(connection: Connection, batch: Batch, rows: CallRows, missing: Missing
 
     Raises AlreadyLoaded or PositionMoved; the transaction must then be given up.
     """
+    locks.alone(connection, locks.journal(batch.journal))
+    (locks.alone if batch.resets else locks.shared)(connection, locks.RESETS)
     if position_of(connection, batch.journal) != batch.begins:
         raise PositionMoved
     if missing:
@@ -117,17 +116,16 @@ def store(connection: Connection, batch: Batch, rows: CallRows, missing: Missing
         _many(connection, INSERT_RESET, [_reset_row(reset) for reset in batch.resets])
         apply_resets(connection, batch.resets, resets)
     if rows.hubs:
-        inserted = connection.exec_driver_sql(INSERT_HUB, rows.hubs).rowcount
-        if inserted != len(rows.hubs):
+        if not append(connection, INSERT_HUB, rows.hubs):
             raise AlreadyLoaded
-        _many(connection, INSERT_FACTS, rows.facts)
-        _many(connection, INSERT_DETAIL, rows.details)
-        _many(connection, INSERT_ATTEMPT, rows.attempts)
-        _many(connection, INSERT_LINK, rows.links)
+        append(connection, INSERT_FACTS, rows.facts)
+        append(connection, INSERT_DETAIL, rows.details)
+        append(connection, INSERT_ATTEMPT, rows.attempts)
+        append(connection, INSERT_LINK, rows.links)
         by_scope, by_model = tally(settled, resets)
         _many(connection, ADD_SCOPE_USAGE, by_scope)
         _many(connection, ADD_MODEL_USAGE, by_model)
-    connection.exec_driver_sql(SET_POSITION, (batch.journal, batch.ends.segment, batch.ends.offset))
+    SET_POSITION.run(connection, (batch.journal, batch.ends.segment, batch.ends.offset))
 
 
 def _reset_row(reset: QuotaReset) -> Row:
@@ -145,6 +143,6 @@ def _reset_row(reset: QuotaReset) -> Row:
     )
 
 
-def _many(connection: Connection, statement: str, rows: list[Row]) -> None:
+def _many(connection: Connection, statement: Statement, rows: list[Row]) -> None:
     if rows:
-        connection.exec_driver_sql(statement, rows)
+        statement.run(connection, rows)

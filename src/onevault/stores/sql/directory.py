@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DataError
 
-from onevault.core.faults import Fault
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, DataKey, Organization, ProviderKey, Tenant, is_of_tenant, tenant_of
 from onevault.core.ports import Change, Changes, Clock, Entity, Snapshot
 from onevault.stores.sql.engine import Vault
@@ -35,8 +36,8 @@ class VaultDirectory:
     (`sqlalchemy.exc.SQLAlchemyError`): what was read last stays in force with whoever holds it.
 
     `put` also raises Fault CONFLICT with `param` naming the field where a name, an e-mail address or a key is taken, and
-    NOT_FOUND where the entity's parent does not exist. SQLite has one writer at a time, which numbers the changes in the order in
-    which they become visible.
+    NOT_FOUND where the entity's parent does not exist, and INVALID_REQUEST for a text that the engine cannot keep. Changes are
+    written by one process at a time, so they are numbered in the order in which they become visible.
     """
 
     def __init__(self, vault: Vault, clock: Clock) -> None:
@@ -61,10 +62,14 @@ class VaultDirectory:
         """Adds the states in one transaction; those that are refused are not in it."""
         now = datetime.fromtimestamp(self._clock.wall_ns() // 1000 / 1_000_000, tz=UTC)
         tenants = {tenant_id for change in changes if (tenant_id := _tenant(change.entity))}
-        if tenants:
-            # They live in another file, so they are written first and alone; being there twice is being there once.
-            await self._vault.write(lambda connection: put_tenants(connection, tenants, now))
-        return await self._vault.write(lambda connection: put_each(connection, changes, now))
+        try:
+            if tenants:
+                # They live in another file, so they are written first and alone; being there twice is being there once.
+                await self._vault.write(lambda connection: put_tenants(connection, tenants, now))
+            return await self._vault.write(lambda connection: put_each(connection, changes, now))
+        except DataError as error:
+            message = "A text of this change cannot be kept: it has characters that the vault does not take."
+            raise Fault(FaultKind.INVALID_REQUEST, message) from error
 
 
 def _tenant(entity: Entity) -> str | None:

@@ -166,7 +166,9 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
         values[status] = _STATUS[values[status]]
         for position in lists:
             if values[position] is not None:
-                values[position] = _list(values[position])
+                values[position] = (
+                    _texts(values[position]) if isinstance(values[position], str) else tuple(values[position])
+                )
         if role is not None:
             values[role] = _ROLES[values[role]]
         if test is not None:
@@ -177,7 +179,7 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
 
 
 @lru_cache(maxsize=4096)
-def _list(text: str) -> tuple[str, ...]:
+def _texts(text: str) -> tuple[str, ...]:
     return msgspec.json.decode(text, type=tuple[str, ...])
 
 

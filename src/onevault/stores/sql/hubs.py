@@ -11,7 +11,7 @@ from onevault.stores.sql.hashing import cached_hash_key
 from onevault.stores.sql.moments import timestamp
 from onevault.stores.sql.rows import SOURCE, Row, provider_key
 from onevault.stores.sql.schema import providers, who
-from onevault.stores.sql.statements import insert_ignoring
+from onevault.stores.sql.statements import Statement, insert_ignoring
 
 KNOWN_MAX = 200_000
 """How many callers are remembered as present; beyond it the memory starts anew, which only costs inserts that do nothing."""
@@ -76,14 +76,16 @@ class MissingHubs:
             (provider_key(name), name, timestamp(at_ns), SOURCE) for name, at_ns in self.providers.items()
         ]
         if rows:
-            connection.exec_driver_sql(INSERT_PROVIDER, rows)
+            INSERT_PROVIDER.run(connection, sorted(rows))
 
 
 def _insert(
-    connection: Connection, statement: str, hubs: list[tuple[str, *tuple[bytes, ...]]], moments: list[int]
+    connection: Connection, statement: Statement, hubs: list[tuple[str, *tuple[bytes, ...]]], moments: list[int]
 ) -> None:
     rows: list[Row] = [
         (cached_hash_key(hub[0]), *hub, timestamp(at_ns), SOURCE) for hub, at_ns in zip(hubs, moments, strict=True)
     ]
     if rows:
-        connection.exec_driver_sql(statement, rows)
+        statement.run(
+            connection, sorted(rows)
+        )  # in one order by every process, so that none waits for another in a circle

@@ -29,7 +29,7 @@ from onevault.stores.rollup import JournalPosition, ScopeUsage
 from onevault.stores.sql.batch import AlreadyLoaded, Batch, PositionMoved, calls_loaded, position_of, store
 from onevault.stores.sql.engine import Begin, Vault
 from onevault.stores.sql.hubs import KnownHubs
-from onevault.stores.sql.rows import PAUSE_S, call_rows
+from onevault.stores.sql.rows import FORMS, PAUSE_S, call_rows
 from onevault.stores.sql.schema import derived
 
 BACKOFF_FIRST_S = 0.1
@@ -186,12 +186,14 @@ class Loader:
         missing = self._known.missing(settled)
         if missing:
             begin(missing.insert_tenants)
-        rows = call_rows(settled)
+        form = FORMS[self._vault.database.loader.dialect.name]
+        rows = call_rows(settled, form)
         try:
             begin(lambda connection: store(connection, batch, rows, missing, settled))
         except AlreadyLoaded:
             unknown = batch.without(begin(lambda connection: calls_loaded(connection, batch.settled)))
-            begin(lambda connection: store(connection, batch, call_rows(unknown), missing, unknown))
+            rows = call_rows(unknown, form)
+            begin(lambda connection: store(connection, batch, rows, missing, unknown))
         self._known.learn(missing)
 
     def _end(self) -> JournalPosition:

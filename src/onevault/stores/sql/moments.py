@@ -14,6 +14,11 @@ def timestamp(at_ns: int) -> str:
     return f"{_second(second)}{rest // 1000:06d}"
 
 
+def moment(written: str | datetime) -> datetime:
+    """What the driver gave for a moment: SQLite's gives the text, PostgreSQL's the moment itself."""
+    return datetime.fromisoformat(written).replace(tzinfo=UTC) if isinstance(written, str) else written
+
+
 @lru_cache(maxsize=4096)
 def _second(second: int) -> str:
     return f"{datetime.fromtimestamp(second, tz=UTC):%Y-%m-%d %H:%M:%S}."

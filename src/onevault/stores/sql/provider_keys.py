@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from onevault.core.identity import ProviderKey, tenant_of
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.ports import Entity
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.schema import providers, who
+from onevault.stores.sql.statements import insert_absent
 
 SOURCE = "directory"
 
@@ -21,25 +22,22 @@ def hubs_beside(connection: Connection, entity: Entity, now: datetime) -> dict[s
     if not isinstance(entity, ProviderKey):
         return {}
     table, key = providers.ai_provider_h, hash_key(entity.provider)
-    if connection.execute(select(table.c.provider_hk).where(table.c.provider_hk == key)).first() is None:
-        row = {"provider_hk": key, "provider_bk": entity.provider, "load_date": now, "record_source": SOURCE}
-        connection.execute(table.insert().values(row))
+    row = {"provider_hk": key, "provider_bk": entity.provider, "load_date": now, "record_source": SOURCE}
+    insert_absent(connection, table, [row])
     return {"provider_hk": key}
 
 
 def put_whole_tenant(connection: Connection, org_id: str, now: datetime) -> None:
     """The hub row that stands for all customers of a tenant: what is not one customer's hangs on it. It has no satellite, so
     it is no organization."""
-    table, key = who.customer_h, hash_key(org_id)
-    if connection.execute(select(table.c.customer_hk).where(table.c.customer_hk == key)).first() is None:
-        row = {
-            "customer_hk": key,
-            "customer_bk": org_id,
-            "tenant_hk": hash_key(tenant_of(org_id)),
-            "load_date": now,
-            "record_source": SOURCE,
-        }
-        connection.execute(table.insert().values(row))
+    row = {
+        "customer_hk": hash_key(org_id),
+        "customer_bk": org_id,
+        "tenant_hk": hash_key(tenant_of(org_id)),
+        "load_date": now,
+        "record_source": SOURCE,
+    }
+    insert_absent(connection, who.customer_h, [row])
 
 
 def promised(key: ProviderKey) -> dict[str, Any]:

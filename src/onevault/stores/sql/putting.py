@@ -14,10 +14,12 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, ProviderKey, Status, User, is_of_tenant
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.ports import Change, Entity
+from onevault.stores.sql import locks
 from onevault.stores.sql.entities import ALL, API_KEY, TEAM, USER, Kept, for_audit, kept
 from onevault.stores.sql.hashing import hash_diff, hash_key
 from onevault.stores.sql.provider_keys import hubs_beside, promised, put_whole_tenant
 from onevault.stores.sql.schema import secrets, who
+from onevault.stores.sql.statements import insert_absent
 from onevault.stores.sql.states import State, ids_with, newest_of, present
 
 SOURCE = "directory"
@@ -25,16 +27,14 @@ SOURCE = "directory"
 
 def put_tenants(connection: Connection, tenant_ids: Iterable[str], now: datetime) -> None:
     """Sees to it that the tenants are there."""
-    table = who.tenant_h
-    for tenant_id in sorted(set(tenant_ids) - present(connection, table, tenant_ids)):
-        key = hash_key(tenant_id)
-        connection.execute(
-            table.insert().values(tenant_hk=key, tenant_bk=tenant_id, load_date=now, record_source=SOURCE)
-        )
+    common = {"load_date": now, "record_source": SOURCE}
+    rows = [{"tenant_hk": hash_key(each), "tenant_bk": each} | common for each in sorted(set(tenant_ids))]
+    insert_absent(connection, who.tenant_h, rows)
 
 
 def put_each(connection: Connection, changes: Sequence[Change], now: datetime) -> list[Fault | None]:
     """Adds the states and the changes that made them; gives for each what it was refused for."""
+    locks.alone(connection, locks.DIRECTORY)
     batch = _Batch(connection, changes, now)
     outcomes: list[Fault | None] = []
     for change in changes:
@@ -125,9 +125,10 @@ class _Batch:
         """Writes what was taken: hubs before what hangs on them."""
         connection = self._connection
         for where in ALL:
-            for table in (where.hub, where.satellite):
-                if table in self._rows:
-                    connection.execute(table.insert(), self._rows[table])
+            if where.hub in self._rows:
+                insert_absent(connection, where.hub, self._rows[where.hub])
+            if where.satellite in self._rows:
+                connection.execute(where.satellite.insert(), self._rows[where.satellite])
         for table in (who.customer_config_s, secrets.customer_provider_keys_s, who.change_s):
             if table in self._rows:
                 connection.execute(table.insert(), self._rows[table])

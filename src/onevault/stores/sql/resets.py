@@ -41,7 +41,7 @@ def apply_resets(connection: Connection, resets: Iterable[QuotaReset], in_force:
             if reset.at_ns <= in_force.get(key, -1):
                 continue
             in_force[key] = reset.at_ns
-            connection.exec_driver_sql(SET_SCOPE_USAGE, (*key, *_settled_after(connection, reset, key), reset.at_ns))
+            SET_SCOPE_USAGE.run(connection, (*key, *_settled_after(connection, reset, key), reset.at_ns))
 
 
 def _settled_after(connection: Connection, reset: QuotaReset, key: RowKey) -> Sequence[int]:

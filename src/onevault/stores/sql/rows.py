@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from time import sleep
@@ -11,10 +12,11 @@ import msgspec
 
 from onevault.core.records import Caller, Outcome, Settled
 from onevault.core.usage import TIER_LENGTH_MAX
+from onevault.stores.sql.database import POSTGRESQL, SQLITE
 from onevault.stores.sql.hashing import GHOST_KEY, cached_hash_key, hash_key
 from onevault.stores.sql.moments import timestamp
 from onevault.stores.sql.schema import calls
-from onevault.stores.sql.statements import insert_ignoring
+from onevault.stores.sql.statements import appending
 
 Row = tuple[str | int | float | bytes | None, ...]
 
@@ -25,23 +27,23 @@ ROWS_WITHOUT_PAUSE_MAX = 32
 PAUSE_S = 0.000_05
 """Not 0: a thread that gives the interpreter lock up and takes it again at once is mostly faster than the one that waits."""
 
-INSERT_HUB = insert_ignoring(
+INSERT_HUB = appending(
     calls.api_request_h,
     ("api_request_hk", "api_request_bk", "customer_hk", "provider_hk", "load_date", "record_source"),
 )
-INSERT_FACTS = insert_ignoring(
+INSERT_FACTS = appending(
     calls.api_request_s,
     tuple(name for name in calls.api_request_s.columns.keys() if name != "load_end_date"),  # noqa: SIM118 (no mapping)
 )
-INSERT_DETAIL = insert_ignoring(
+INSERT_DETAIL = appending(
     calls.api_request_detail_s,
     tuple(name for name in calls.api_request_detail_s.columns.keys() if name != "load_end_date"),  # noqa: SIM118
 )
-INSERT_ATTEMPT = insert_ignoring(
+INSERT_ATTEMPT = appending(
     calls.api_request_attempt_s,
     tuple(name for name in calls.api_request_attempt_s.columns.keys() if name != "load_end_date"),  # noqa: SIM118
 )
-INSERT_LINK = insert_ignoring(calls.api_request_l, tuple(calls.api_request_l.columns.keys()))
+INSERT_LINK = appending(calls.api_request_l, tuple(calls.api_request_l.columns.keys()))
 
 _STATUS = {
     Outcome.SUCCESS: "SUCCESS",
@@ -67,11 +69,26 @@ class CallRows:
         self.links: list[Row] = []
 
 
-def call_rows(settled: Iterable[Settled]) -> CallRows:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an engine wants written differently: dollars of nanos, and an array of nothing."""
+
+    dollars: Callable[[int], float | str]
+    empty_array: str
+
+
+FORMS = {
+    SQLITE: Form(lambda nanos: nanos / NANOS_PER_USD, "[]"),
+    # As text, for PostgreSQL makes a decimal of a float's first fifteen digits only.
+    POSTGRESQL: Form(lambda nanos: f"{nanos // NANOS_PER_USD}.{nanos % NANOS_PER_USD:09d}", "{}"),
+}
+
+
+def call_rows(settled: Iterable[Settled], form: Form) -> CallRows:
     """The rows of these calls. Blocking work of about 15 µs a call, with pauses for the other threads."""
     rows = CallRows()
     for number, record in enumerate(settled, 1):
-        _add(rows, record)
+        _add(rows, record, form)
         if number % ROWS_WITHOUT_PAUSE_MAX == 0:
             sleep(PAUSE_S)  # lets the event loop go on: requests come first
     return rows
@@ -100,14 +117,14 @@ def _text(value: tuple[str, ...]) -> str:
     return _json(value).decode()
 
 
-def _add(rows: CallRows, record: Settled) -> None:
+def _add(rows: CallRows, record: Settled, form: Form) -> None:
     key, hub = hub_row(record)
     _, _, customer_key, provider_hk, at, _ = hub
     usage = record.usage
     caller: Caller = record.caller
     # One digest for all rows of the call: of the record itself, from which every one of them is made.
     digest = sha256(_encode(record)).digest()
-    dollars = record.cost / NANOS_PER_USD
+    dollars = form.dollars(record.cost)
     rows.hubs.append(hub)
     rows.facts.append(
         (
@@ -129,7 +146,7 @@ def _add(rows: CallRows, record: Settled) -> None:
             record.user_agent,
             _STATUS[record.outcome],
             record.fault_message or None,
-            "[]",
+            form.empty_array,
             SOURCE,
         )
     )

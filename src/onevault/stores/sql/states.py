@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Table
 from onevault.core.ports import Entity
 from onevault.stores.sql.entities import ALL, Kept, reader
 from onevault.stores.sql.hashing import hash_key
+from onevault.stores.sql.moments import moment
+from onevault.stores.sql.statements import newest_rows, raw
 
 _KEYS_PER_QUERY = 500
 T = TypeVar("T")
@@ -39,7 +41,7 @@ def newest_of_all(connection: Connection) -> dict[str, dict[str, Any]]:
         }
         read = reader(where)
         state = {}
-        for row in raw(connection, _newest_rows(where)):
+        for row in raw(connection, _newest_rows(connection, where)):
             entity_id, parent_key = ids[row[0]]
             state[entity_id] = read((entity_id, parents[parent_key], *row[1:-1]))
         states[where.kind] = state
@@ -54,11 +56,11 @@ def newest_of(connection: Connection, where: Kept, entity_ids: Iterable[str]) ->
     for some in _in_pieces(entity_ids):
         keys = [hash_key(entity_id) for entity_id in some]
         parents = {row[0]: row[1:3] for row in raw(connection, _ids_and_parents(where, len(keys)), keys)}
-        rows = {row[0]: row for row in raw(connection, _newest_rows(where, some=len(keys)), keys)}
+        rows = {row[0]: row for row in raw(connection, _newest_rows(connection, where, some=len(keys)), keys)}
         for key in keys:
             if key in rows:
                 entity = read((*parents[key], *rows[key][1:-1]))
-                found[parents[key][0]] = State(entity, datetime.fromisoformat(rows[key][-1]).replace(tzinfo=UTC))
+                found[parents[key][0]] = State(entity, moment(rows[key][-1]))
     return found
 
 
@@ -86,11 +88,6 @@ def present(connection: Connection, hub: Table, entity_ids: Iterable[str]) -> se
     return found
 
 
-def raw(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """The driver's own tuples: a snapshot reads hundreds of thousands. Statements are made of tables' and columns' names only."""
-    return list(connection.exec_driver_sql(statement, tuple(parameters)).cursor.fetchall())
-
-
 def _ids_and_parents(where: Kept, count: int) -> str:
     parent_key, parent_bk = where.parent_hub.columns.keys()[:2]
     return (
@@ -100,14 +97,10 @@ def _ids_and_parents(where: Kept, count: int) -> str:
     )
 
 
-def _newest_rows(where: Kept, *, some: int = 0) -> str:
-    """SQLite takes the other columns of a group from the row that has the maximum: one pass in the order of the key."""
+def _newest_rows(connection: Connection, where: Kept, *, some: int = 0) -> str:
     columns = ", ".join(where.column_of(field) for field in where.fields)
-    condition = f"WHERE {where.key_column} IN ({_places(some)}) " if some else ""
-    return (
-        f"SELECT {where.key_column}, {columns}, MAX(load_date) FROM gateway.{where.satellite.name} "  # noqa: S608
-        f"{condition}GROUP BY {where.key_column}"
-    )
+    condition = f"WHERE {where.key_column} IN ({_places(some)})" if some else ""
+    return newest_rows(connection, where.satellite, where.key_column, columns, condition)
 
 
 def _places(count: int) -> str:

@@ -92,7 +92,10 @@ def tally(settled: Iterable[Settled], resets: Resets) -> tuple[list[Row], list[R
                 if group.settled_ns is None or group.settled_ns > resets.get(key, -1):
                     _add(by_scope, key, used)
             _add(by_model, (scope, group.month, group.provider, group.model), produced)
-    return [(*key, *values) for key, values in by_scope.items()], [(*key, *values) for key, values in by_model.items()]
+    # Sorted, so that of two loaders at work on one vault none waits for the other in a circle.
+    return sorted((*key, *values) for key, values in by_scope.items()), sorted(
+        (*key, *values) for key, values in by_model.items()
+    )
 
 
 _Key = TypeVar("_Key")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -29,9 +30,6 @@ TextArray = JSON(none_as_null=True).with_variant(ARRAY(Text), "postgresql")
 JsonDocument = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Address = String(45).with_variant(INET, "postgresql")
 
-Usd = Numeric(20, 9, asdecimal=False)
-"""Dollars for people and reports, wide enough for the exact nano. SQLite keeps it as a float, so nothing counts with it:
-the exact amount stands beside it as integer nanos."""
 
 Nanos = BigInteger
 """Money as it is counted: integer billionths of a dollar."""
@@ -48,6 +46,18 @@ class Timestamp(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+class Usd(TypeDecorator[float]):
+    """Dollars for people and reports, wide enough for the exact nano. SQLite keeps it as a float, so nothing counts with it:
+    the exact amount stands beside it as integer nanos."""
+
+    impl = Numeric(20, 9, asdecimal=False)
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | Decimal | None:
+        # PostgreSQL makes a decimal of a float's first fifteen digits; its shortest text has them all.
+        return value if value is None or dialect.name == "sqlite" else Decimal(repr(value))
 
 
 class CurrentLoadDate(FunctionElement[datetime]):

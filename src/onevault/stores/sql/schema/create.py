@@ -1,16 +1,29 @@
-"""Brings a vault's SQLite files to this version of the schema, or refuses a file that a newer version has written."""
+"""Brings a vault to this version of the schema, or refuses one that a newer version has written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, inspect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
+from onevault.stores.sql import locks
+from onevault.stores.sql.database import POSTGRESQL
 from onevault.stores.sql.hashing import GHOST_KEY, hash_diff
-from onevault.stores.sql.schema import INSERT_ONLY, SCHEMA_VERSION, SCHEMAS, calls, metadata, providers, who
-from onevault.stores.sql.schema.change_organizations import add_organizations_of_changes, insert_only_trigger
+from onevault.stores.sql.schema import (
+    INSERT_ONLY,
+    SCHEMA_VERSION,
+    SCHEMAS,
+    calls,
+    metadata,
+    postgresql,
+    providers,
+    sqlite,
+    who,
+)
+from onevault.stores.sql.schema.change_organizations import add_organizations_of_changes
 from onevault.stores.sql.schema.derived import schema_version
 from onevault.stores.sql.schema.views import VIEWS
 
@@ -22,18 +35,23 @@ class SchemaTooNew(Exception):
     """The vault was written by a newer version of the product, whose tables this one would misread."""
 
 
-def bring_up(connection: Connection) -> None:
-    """Creates what is missing, each file for itself: a crash between two files leaves each at its version or untouched.
+def bring_up(connection: Connection) -> tuple[int, int]:
+    """Creates what is missing, and tells from which version to which (0: there was nothing).
 
-    Runs inside one write transaction. Raises SchemaTooNew.
+    Runs inside one write transaction; of several processes one does it and the others find it done. On SQLite each file is brought up
+    for itself: a crash between two files leaves each at its version or untouched. Raises SchemaTooNew.
     """
-    versions = {schema: _version_of(connection, schema) for schema in SCHEMAS}
+    made = _made_with(connection)
+    locks.alone(connection, locks.SCHEMA)
+    versions = {schema: made.version_of(connection, schema) for schema in SCHEMAS}
     newest = max(versions.values())
     if newest > SCHEMA_VERSION:
         raise SchemaTooNew(
             f"the vault has schema version {newest}, this version of OneVault knows {SCHEMA_VERSION}: "
             "start the newer version again, or restore the backup made before it"
         )
+    if min(versions.values()) < SCHEMA_VERSION:
+        made.before(connection)
     for schema, version in versions.items():
         if version == 0:
             _create(connection, schema)
@@ -41,11 +59,12 @@ def bring_up(connection: Connection) -> None:
             _bring_on(connection, schema, version)
         else:
             continue
-        connection.exec_driver_sql(f"PRAGMA {schema}.user_version = {SCHEMA_VERSION}")
+        made.set_version(connection, schema, SCHEMA_VERSION)
+    return min(versions.values()), SCHEMA_VERSION
 
 
-def _version_of(connection: Connection, schema: str) -> int:
-    return int(connection.exec_driver_sql(f"PRAGMA {schema}.user_version").scalar_one())
+def _made_with(connection: Connection) -> ModuleType:
+    return postgresql if connection.dialect.name == POSTGRESQL else sqlite
 
 
 def _create(connection: Connection, schema: str) -> None:
@@ -67,19 +86,19 @@ def _create_tables(connection: Connection, schema: str) -> None:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index))
         if table in INSERT_ONLY:
-            for verb in ("UPDATE", "DELETE"):
-                connection.exec_driver_sql(insert_only_trigger(table, verb))
+            _made_with(connection).refuse_changes(connection, table)
 
 
 def _create_views(connection: Connection) -> None:
     for name, text in VIEWS.items():
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS gateway.{name}")
-        connection.exec_driver_sql(f"CREATE VIEW gateway.{name} AS {text}")
+        _made_with(connection).create_view(connection, name, text)
 
 
 def _bring_on(connection: Connection, schema: str, version: int) -> None:
     """A file of an older version, step by step. Version 2: what is used beside tokens of text. Version 3: teams, admin keys,
-    limits of tenants, what keys may use. Version 4: data keys and providers' keys, whose key a call was made with."""
+    limits of tenants, what keys may use. Version 4: data keys and providers' keys, whose key a call was made with.
+    On PostgreSQL there was none before version 4."""
     if schema == "gateway":
         if version < 2:
             _add_columns(connection, calls.api_request_detail_s, calls.usage_added())

@@ -51,7 +51,7 @@ customer_config_s = Table(
     Column("cost_budget_monthly", Usd),  # wider than DECIMAL(10,2): budgets are set to the nano
     Column("cost_budget_daily", Usd),
     Column("compliance_level", String(50)),
-    Column("rate_limit_requests_per_minute", Integer),
+    Column("rate_limit_requests_per_minute", BigInteger),  # wider than INTEGER: limits go beyond it
     Column("priority_tier", String(20), server_default="STANDARD"),
     Column("webhook_url", Text),
     record_source(),
