@@ -21,6 +21,7 @@ from onevault.admin.http import Desk
 from onevault.admin.idempotency import Idempotency
 from onevault.admin.operations import operation_routes
 from onevault.admin.organizations import organization_routes
+from onevault.admin.provider_keys import provider_key_routes
 from onevault.admin.register import Register
 from onevault.admin.teams import team_routes
 from onevault.admin.tenant import tenant_routes
@@ -56,6 +57,8 @@ def create_admin(deps: AdminDeps) -> FastAPI:
         ids=deps.ids,
         random_bytes=deps.random_bytes,
         tenant_id=deps.tenant_id,
+        sealer=deps.sealer,
+        providers=deps.providers,
     )
     desk = Desk(deps, office, Idempotency(deps.clock))
     app = AdminApp(
@@ -78,6 +81,7 @@ def create_admin(deps: AdminDeps) -> FastAPI:
         key_routes(desk),
         audit_routes(desk),
         bulk_routes(desk),
+        provider_key_routes(desk),
         operation_routes(desk),
     )
     for router in routers:

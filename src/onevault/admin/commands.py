@@ -21,10 +21,11 @@ from onevault.admin.inputs import (
     UpdateUser,
 )
 from onevault.admin.register import Register
+from onevault.config.schema import ProviderSettings
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
+from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Role, Status, Team, Tenant, User
 from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
-from onevault.core.ports import Clock, Directory, Entity, IdSource
+from onevault.core.ports import Clock, Directory, Entity, IdSource, Sealer
 
 RandomBytes = Callable[[int], bytes]
 """So many bytes from a cryptographic source (`secrets.token_bytes`)."""
@@ -72,6 +73,9 @@ class Office:
     ids: IdSource
     random_bytes: RandomBytes
     tenant_id: str = "default"
+    sealer: Sealer | None = None
+    providers: Callable[[], Mapping[str, ProviderSettings]] = dict
+    """The configured entries by name."""
 
     def of(self, actor: Actor) -> Office:
         """The same office, with nothing in it that the actor may not see."""
@@ -106,7 +110,7 @@ _TIGHTENED = {
     "requests_per_minute": "requests_per_minute",
     "concurrent_requests": "concurrent_requests",
 }
-_FROM_ABOVE = ("status", "time_zone", "failure_mode", "compliance_level", "priority_tier")
+_FROM_ABOVE = ("status", "byok", "time_zone", "failure_mode", "compliance_level", "priority_tier")
 
 
 def _only_tightens(before: Organization, changes: Mapping[str, object]) -> None:
@@ -299,7 +303,7 @@ async def revoke_key(office: Office, user_id: str, key_id: str, *, actor: Actor,
 
 # ---- the rules they share --------------------------------------------------------------------------------------------
 
-E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey)
+E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey)
 
 
 async def put(office: Office, entity: E, actor: Actor) -> E:

@@ -9,8 +9,9 @@ import msgspec
 
 from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
+from onevault.config.schema import ProviderSettings
 from onevault.core.identity import AdminKey
-from onevault.core.ports import ChangeLog, Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests
+from onevault.core.ports import ChangeLog, Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests, Sealer
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import NO_DEFAULTS, DefaultLimits
 
@@ -33,6 +34,7 @@ class AdminDeps:
     `admin_key_sha256s` are the SHA-256 of the configured admin keys, which are owners; `admin_key` finds those that were made
     here by their SHA-256, in memory, as of less than a second ago; `sign_in` checks tokens of identity providers. `time_zone` is the
     tenant's.
+    `sealer` seals secrets for the vault (None: nothing can be kept secret), `providers` are the configured entries by name.
     `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
     `store_failures` are the errors by which the stores' drivers say that they cannot be reached.
     """
@@ -51,6 +53,8 @@ class AdminDeps:
     sign_in: SignIn
     on_change: Callable[[Entity], None]
     status_of: StatusOf
+    sealer: Sealer | None = None
+    providers: Callable[[], Mapping[str, ProviderSettings]] = dict
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     defaults: Callable[[], DefaultLimits] = lambda: NO_DEFAULTS
     store_failures: tuple[type[Exception], ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from onevault.admin.errors import NOT_AVAILABLE_YET
+from onevault.config.credential import SECRET_CHARACTERS_MAX
+from onevault.config.secret import Secret
 from onevault.core.identity import Role
 from onevault.core.money import USD_MAX
 
@@ -121,6 +124,24 @@ def moment(value: object) -> int:
         raise _refused("must be a time with its offset from UTC, as 2030-01-31T12:00:00Z") from None
 
 
+def credential(value: object) -> dict[str, Secret]:
+    """The fields of a credential, none of which is shown again. What they must be depends on the provider."""
+    if not isinstance(value, dict) or not value:
+        raise _refused('must be an object with the fields of a credential, as {"api_key": "…"}')
+    return {_text(name, NAME_CHARACTERS_MAX): Secret(_secret_text(name, field)) for name, field in value.items()}
+
+
+def _secret_text(name: str, value: object) -> str:
+    if name == "service_account" and isinstance(value, dict):
+        try:
+            return json.dumps(value)
+        except (TypeError, ValueError):
+            raise _refused("service_account must be the JSON of a service account's key") from None
+    if not isinstance(value, str) or len(value) > SECRET_CHARACTERS_MAX:
+        raise _refused(f"must hold texts of at most {SECRET_CHARACTERS_MAX} characters")
+    return value.strip()
+
+
 def _names(value: object, most: int, kind: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise _refused(f"must be a list of {kind} names")
@@ -171,6 +192,13 @@ def role(value: object) -> str:
     return value
 
 
+def byok(value: object) -> str:
+    if not isinstance(value, str) or value not in _BYOK:
+        raise _refused(f"must be one of: {', '.join(_BYOK)}")
+    return value
+
+
+_BYOK = ("preferred", "required", "off")
 _ROLES = tuple(each.value for each in Role)
 
 
@@ -281,3 +309,23 @@ def _tier(value: object) -> str:
 PriorityTier = Annotated[
     str, PlainValidator(_tier), _schema({"type": "string", "enum": ["BASIC", "STANDARD", "PREMIUM"]})
 ]
+
+CredentialFields = Annotated[
+    dict[str, Secret],
+    PlainValidator(credential),
+    _schema(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": ["string", "object"]},
+            "writeOnly": True,
+            "examples": [
+                {"api_key": "the key as the provider gave it"},
+                {"access_key_id": "AKIA…", "secret_access_key": "…", "region": "eu-central-1"},
+            ],
+        }
+    ),
+]
+"""What is sealed at once and never shown again."""
+OrgId = Annotated[str | None, _or_null(name), _nullable(_TEXT)]
+ByokPolicy = Annotated[str, PlainValidator(byok), _schema({"enum": list(_BYOK)})]

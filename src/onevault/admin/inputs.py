@@ -9,8 +9,10 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from onevault.admin.fields import (
+    ByokPolicy,
     ComplianceLevel,
     Count,
+    CredentialFields,
     Email,
     FailureMode,
     FallbackDailyLimit,
@@ -21,6 +23,7 @@ from onevault.admin.fields import (
     Money,
     Name,
     Networks,
+    OrgId,
     Overlap,
     PriorityTier,
     Providers,
@@ -57,6 +60,10 @@ class _OrganizationFields(Input):
     compliance_level: ComplianceLevel = Field("NONE", description="Compliance mode; only NONE is available yet.")
     priority_tier: PriorityTier = Field("STANDARD", description="Who is served first under overload.")
     webhook_url: WebhookUrl = Field(None, description="Not available yet.")
+    byok: ByokPolicy = Field(
+        "preferred",
+        description="Its own provider keys: used where it has one (`preferred`), nothing else is used (`required`), or none is (`off`).",
+    )
 
 
 class CreateOrganization(_OrganizationFields):
@@ -125,6 +132,28 @@ class UpdateKey(_Limits):
 
 class CreateKey(UpdateKey):
     test: Flag = Field(False, description="A `gw_test_` key, which reaches only the simulator.")
+
+
+class UpdateProviderKey(Input):
+    name: Label = Field("", description="For people; a key of the whole tenant is named so in the configuration.")
+    credential: CredentialFields = Field({}, description="Put in place of the one before; never shown.")
+    daily_limit: Money = Field(
+        None, alias="daily_spending_limit_usd", description="US dollars a calendar day, of all calls made with it."
+    )
+    monthly_limit: Money = Field(None, alias="monthly_spending_limit_usd", description="US dollars a calendar month.")
+    allowed_models: Models = Field(None, description="The only models it is for (`prefix*` matches); null: all.")
+    expires_at_ms: Moment = Field(None, alias="expires_at", description="RFC 3339, in the future; null: never.")
+
+
+class CreateProviderKey(UpdateProviderKey):
+    org_id: OrgId = Field(
+        None, description="Whose it is; null: the whole tenant's, used where the configuration names it."
+    )
+    provider: Name = Field(description="The name of a provider entry of the configuration.")
+    credential: CredentialFields = Field(
+        description="`api_key` (with `base_url` for an Azure resource), or `access_key_id`, `secret_access_key`, `session_token`, "
+        "`region`, or `service_account`, `region`. Sealed at once and never shown."
+    )
 
 
 class RotateKey(Input):

@@ -7,7 +7,19 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from onevault.core.identity import AdminKey, ApiKey, Limit, Metric, Organization, Team, Tenant, User, Window
+from onevault.core.identity import (
+    AdminKey,
+    ApiKey,
+    Limit,
+    Metric,
+    Organization,
+    ProviderKey,
+    Team,
+    Tenant,
+    User,
+    Window,
+    is_of_tenant,
+)
 from onevault.core.money import Nanos, usd_for_json
 from onevault.core.ports import Figures
 
@@ -44,6 +56,7 @@ class OrganizationOut(Output):
     compliance_level: str
     priority_tier: str
     webhook_url: str | None
+    byok: str = Field(description="What becomes of its own provider keys.")
     created_at: str
     version: int = Field(description="Grows with every change; the ETag, and what If-Match is compared with.")
 
@@ -125,6 +138,26 @@ class NewKeyOut(KeyOut):
     api_key: str = Field(description="The key itself. It is shown here and never again.")
 
 
+class ProviderKeyOut(Output):
+    object: Literal["provider_key"] = "provider_key"
+    provider_key_id: str
+    org_id: str | None = Field(description="Whose it is; null: the whole tenant's.")
+    provider: str
+    name: str
+    credential: Literal["api_key", "aws", "service_account"] = Field(description="Its kind; what it is is never shown.")
+    tail: str = Field(description="Its last characters, to tell it from others; empty for short ones.")
+    fingerprint: str = Field(description="The same for the same credential; nothing can be guessed from it.")
+    status: Literal["active", "revoked", "expired"]
+    daily_spending_limit_usd: float | None
+    monthly_spending_limit_usd: float | None
+    allowed_models: list[str] | None
+    expires_at: str | None
+    last_validated: str | None = Field(description="When its provider took it, to the day; null: not yet.")
+    encryption_key_id: str = Field(description="The master key that wraps the key that it is sealed with.")
+    created_at: str
+    version: int
+
+
 class PageOut(Output, Generic[T]):
     object: Literal["list"] = "list"
     data: list[T]
@@ -187,6 +220,7 @@ def organization_out(organization: Organization) -> OrganizationOut:
         compliance_level=organization.compliance_level,
         priority_tier=organization.priority_tier,
         webhook_url=organization.webhook_url,
+        byok=organization.byok or "preferred",
         created_at=time_text(organization.created_at_ms),
         version=organization.version,
     )
@@ -282,6 +316,29 @@ def key_out(key: ApiKey) -> KeyOut:
 
 def new_key_out(key: ApiKey, text: str) -> NewKeyOut:
     return NewKeyOut.model_validate({**_key_fields(key), "api_key": text})
+
+
+def provider_key_out(key: ProviderKey) -> ProviderKeyOut:
+    return ProviderKeyOut.model_validate(
+        {
+            "provider_key_id": key.provider_key_id,
+            "org_id": None if is_of_tenant(key.org_id) else key.org_id,
+            "provider": key.provider,
+            "name": key.name,
+            "credential": key.credential,
+            "tail": key.tail,
+            "fingerprint": key.fingerprint,
+            "status": key.status.value,
+            "daily_spending_limit_usd": _usd(key.daily_limit),
+            "monthly_spending_limit_usd": _usd(key.monthly_limit),
+            "allowed_models": _list(key.allowed_models),
+            "expires_at": None if key.expires_at_ms is None else time_text(key.expires_at_ms),
+            "last_validated": None if key.last_validated_ms is None else time_text(key.last_validated_ms),
+            "encryption_key_id": key.encryption_key_id,
+            "created_at": time_text(key.created_at_ms),
+            "version": key.version,
+        }
+    )
 
 
 def usage_out(figures: Figures, limits: tuple[Limit, ...], *, time_zone: str) -> UsageOut:

@@ -11,10 +11,10 @@ import msgspec
 
 from onevault.admin.shelves import Shelves
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, ApiKey, Organization, Status, Team, Tenant, User
+from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Status, Team, Tenant, User
 from onevault.core.ports import Change, Directory, Entity
 
-T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey)
+T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey, ProviderKey)
 _GONE = Status.DELETED
 
 
@@ -122,6 +122,21 @@ class Register:
             raise Fault(FaultKind.NOT_FOUND, "There is no such admin key.", param="admin_key_id")
         return found
 
+    def provider_key(self, provider_key_id: str) -> ProviderKey:
+        """Raises Fault NOT_FOUND. Revoked and expired ones are found."""
+        found = self._shelves.provider_keys.get(provider_key_id)
+        if found is None or not self._sees(found.org_id):
+            raise Fault(FaultKind.NOT_FOUND, "There is no such provider key.", param="provider_key_id")
+        return found
+
+    def provider_key_in(self, org_id: str, slot: bytes) -> ProviderKey | None:
+        """The active key that an organization has for a provider, or the tenant under a name."""
+        for key_id in self._shelves.provider_keys_of.get(org_id, []):
+            key = self._shelves.provider_keys[key_id]
+            if key.slot == slot and key.status is Status.ACTIVE:
+                return key
+        return None
+
     # ---- many ------------------------------------------------------------------------------------------------------
 
     def organizations(self, after: str, *, limit: int, deleted: bool = False) -> Page[Organization]:
@@ -164,6 +179,10 @@ class Register:
 
     # ---- names -----------------------------------------------------------------------------------------------------
 
+    def provider_keys(self, after: str, *, limit: int, org_id: str | None = None) -> Page[ProviderKey]:
+        ids = self._ids(self._shelves.provider_key_ids, self._shelves.provider_keys_of, org_id)
+        return _page(self._shelves.provider_keys, ids, after, limit, True)
+
     def organization_called(self, name: str) -> Organization | None:
         """The organization that is not deleted and has this name, whatever the case."""
         found = self._shelves.organizations.get(self._shelves.called.get(name.casefold(), ""))
@@ -188,7 +207,7 @@ class Register:
             yield user
         if isinstance(entity, User) and entity.team_id in shelves.teams:
             yield shelves.teams[entity.team_id]
-        if isinstance(entity, User | Team) and entity.org_id in shelves.organizations:
+        if isinstance(entity, User | Team | ProviderKey) and entity.org_id in shelves.organizations:
             yield shelves.organizations[entity.org_id]
 
     # ---- what is there ---------------------------------------------------------------------------------------------

@@ -21,10 +21,13 @@ class Shelves:
         self.users: dict[str, User] = {}
         self.keys: dict[str, ApiKey] = {}
         self.admin_keys: dict[str, AdminKey] = {}
+        self.provider_keys: dict[str, ProviderKey] = {}
         self.organization_ids: list[str] = []
         self.team_ids: list[str] = []
         self.user_ids: list[str] = []
         self.admin_key_ids: list[str] = []
+        self.provider_key_ids: list[str] = []
+        self.provider_keys_of: dict[str, list[str]] = {}
         self.teams_of: dict[str, list[str]] = {}
         self.users_of: dict[str, list[str]] = {}
         self.users_in: dict[str, list[str]] = {}
@@ -70,6 +73,13 @@ class Shelves:
                     insort(self.admin_key_ids, entity.admin_key_id)
                     insort(self.admin_keys_of.setdefault(entity.org_id or "", []), entity.admin_key_id)
                 self.admin_keys[entity.admin_key_id] = entity
+            case ProviderKey():
+                if entity.provider_key_id not in self.provider_keys:
+                    insort(self.provider_key_ids, entity.provider_key_id)
+                    insort(self.provider_keys_of.setdefault(entity.org_id, []), entity.provider_key_id)
+                self.provider_keys[entity.provider_key_id] = entity
+            case DataKey():
+                pass  # nobody manages these by hand
 
     def _add_user(self, user: User) -> None:
         before = self.users.get(user.user_id)

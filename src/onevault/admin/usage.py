@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onevault.admin.deps import AdminDeps
 from onevault.admin.outputs import UsageOut, usage_out
-from onevault.core.identity import Limit, Organization, ScopeId, Team, Tenant, User
+from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User
 from onevault.core.records import QuotaReset
 from onevault.policy.access import (
     organization_limits,
@@ -16,6 +16,7 @@ from onevault.policy.access import (
     user_limits,
     user_scope,
 )
+from onevault.policy.byok import provider_key_limits, provider_key_scope
 
 
 async def usage_of_tenant(deps: AdminDeps, tenant: Tenant) -> UsageOut:
@@ -36,6 +37,10 @@ async def usage_of_organization(deps: AdminDeps, organization: Organization) -> 
 async def usage_of_user(deps: AdminDeps, user: User, organization: Organization) -> UsageOut:
     limits = user_limits(user, deps.defaults())
     return await _usage(deps, user_scope(user.user_id), limits, organization.time_zone)
+
+
+async def usage_of_provider_key(deps: AdminDeps, key: ProviderKey, time_zone: str) -> UsageOut:
+    return await _usage(deps, provider_key_scope(key.provider_key_id), provider_key_limits(key), time_zone)
 
 
 async def _usage(deps: AdminDeps, scope: ScopeId, limits: tuple[Limit, ...], time_zone: str) -> UsageOut:

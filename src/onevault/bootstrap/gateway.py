@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,12 +32,16 @@ from onevault.api.health import Health
 from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
+from onevault.bootstrap.master_keys import follow_masters, keyring_of, masters_for
 from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
+from onevault.bootstrap.rebuild import Rebuild
 from onevault.bootstrap.siblings import Render, shown_to_siblings
 from onevault.bootstrap.stores import Stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
+from onevault.core.identity import ProviderKey
+from onevault.core.ports import Entity
 from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
 from onevault.jobs.refresh import follow
@@ -53,6 +57,7 @@ from onevault.pipeline.route import Route
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
 from onevault.simulator.server import EmbeddedSimulator
+from onevault.stores.keys.keyring import Keyring
 from onevault.telemetry.calls import CallObserver
 from onevault.telemetry.metrics import Metrics
 from onevault.telemetry.redact import redact
@@ -60,6 +65,7 @@ from onevault.upstream.auth.oidc import Issuers
 from onevault.upstream.client import ProviderSender
 from onevault.upstream.endpoints import Signing, endpoints, needs_simulator
 from onevault.upstream.relay import RELAY_PATH, Relay
+from onevault.upstream.stored import StoredCredentials
 
 _log = structlog.get_logger("onevault.gateway")
 _RELAYED = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -82,6 +88,8 @@ class RunningGateway:
     _clock: SystemClock
     _simulator: EmbeddedSimulator | None
     _drains: Drains
+    _rebuild: Rebuild
+    _keyring: Keyring
 
     def drain(self) -> None:
         """Readiness says no from now on, and new calls are refused; those under way go on."""
@@ -89,7 +97,10 @@ class RunningGateway:
 
     async def apply(self, settings: Settings) -> None:
         """Swaps in what a changed configuration says of providers, routes and limits. Calls under way keep what they began
-        with; what only a start can change (address, data directory) stays until then."""
+        with; what only a start can change (address, data directory) stays until then. Raises OSError, and changes nothing, where
+        its master keys do not open what the vault holds."""
+        await follow_masters(self._keyring, settings)
+        self._rebuild.settings = settings
         url = self._simulator.base_url if self._simulator else None
         catalog = catalog_of(settings)
         self._sender.endpoints = endpoints(settings, simulator_url=url, signing=self._signing)
@@ -121,13 +132,25 @@ async def running(
         stack.push_async_callback(transport.close)
         simulator_url = simulator.base_url if simulator else None
         signing = Signing(transport, clock)
-        sender = ProviderSender(transport, CODECS, endpoints(settings, simulator_url=simulator_url, signing=signing))
         catalog = catalog_of(settings)
 
         known, greeting = await _known(settings, stores, clock, base_url=base_url)
         snapshot = await stores.directory.snapshot()
+        masters = masters_for(settings, snapshot)
+        keyring = await keyring_of(settings, stores.directory, clock, masters=masters, snapshot=snapshot)
         access = Access(snapshot, default_limits(settings))
-        follows = partial(follow, stores.directory, access.apply, clock, version=snapshot.version)
+        rebuild = Rebuild(settings, simulator_url, signing)
+        stored = StoredCredentials(access.provider_key, keyring, clock, rebuild)
+        sender = ProviderSender(
+            transport, CODECS, endpoints(settings, simulator_url=simulator_url, signing=signing), stored
+        )
+
+        def changed(entity: Entity) -> None:
+            access.apply(entity)
+            if isinstance(entity, ProviderKey):
+                stored.drop_changed()
+
+        follows = partial(follow, stores.directory, changed, clock, version=snapshot.version)
         following = asyncio.create_task(kept_going("identities", follows, clock))
         stack.callback(following.cancel)
 
@@ -156,13 +179,26 @@ async def running(
             lambda: in_flight.draining,
             __version__,
         )
-        admin = create_admin(_admin_deps(settings, stores, clock, access, known.admin_key, in_flight, sign_in))
         metrics.watch(
             in_flight=lambda: in_flight.calls,
             loader_lag_s=lambda: stores.loader.lag_s,
             drains_running=lambda: drains.running,
             drains=lambda: {"finished": drains.finished, "cut_off": drains.cut_off, "no_room": drains.no_room},
             drained_tokens=lambda: drains.tokens,
+        )
+        admin = create_admin(
+            _admin_deps(
+                settings,
+                stores,
+                clock,
+                access,
+                known.admin_key,
+                in_flight,
+                sign_in,
+                keyring=keyring,
+                rebuild=rebuild,
+                changed=changed,
+            )
         )
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
         generate = {
@@ -213,6 +249,8 @@ async def running(
             clock,
             simulator,
             drains,
+            rebuild,
+            keyring,
         )
 
 
@@ -301,7 +339,6 @@ def _sign_in(settings: Settings, stores: Stores, access: Access, clock: SystemCl
         ids=new_id,
         random_bytes=secrets.token_bytes,
         tenant_id=settings.tenant.tenant_id,
-        on_change=access.apply,
     )
     return SignIn(Issuers(settings.security.oidc, transport, clock), DirectoryPeople(office), access, clock)
 
@@ -314,6 +351,10 @@ def _admin_deps(
     admin_key: str,
     in_flight: InFlight,
     sign_in: SignIn,
+    *,
+    keyring: Keyring,
+    rebuild: Rebuild,
+    changed: Callable[[Entity], None],
 ) -> AdminDeps:
     async def vault() -> AdminHealth:
         behind = f"{stores.loader.lag_s:.1f} s behind the journal"
@@ -345,7 +386,9 @@ def _admin_deps(
         admin_key_sha256s=(hashlib.sha256(admin_key.encode()).digest(),),
         admin_key=access.admin_key,
         sign_in=sign_in,
-        on_change=access.apply,
+        on_change=changed,
+        sealer=keyring,
+        providers=rebuild.entries,
         status_of=status_of,
         health={"ledger": ledger, "vault": vault, "journal": journal, "calls": calls},
         defaults=lambda: access.defaults,

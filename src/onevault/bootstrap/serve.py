@@ -81,7 +81,7 @@ async def _serve(
                 on_drain=running_gateway.drain,
                 busy=lambda: running_gateway.in_flight.calls > 0,
             )
-            following = asyncio.create_task(_follow(running_gateway, load, watched))
+            following = asyncio.create_task(_follow(running_gateway, settings, load, watched))
             _settle_memory()
             if number == 1:
                 standard_output().write(running_gateway.greeting + "\n")
@@ -127,30 +127,46 @@ def _url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-async def _follow(gateway: RunningGateway, load: Callable[[], Settings], watched: Path | None) -> None:
+async def _follow(
+    gateway: RunningGateway, settings: Settings, load: Callable[[], Settings], watched: Path | None
+) -> None:
     """Reloads when the file changes or SIGHUP comes; an invalid configuration is refused and the old one stays."""
     changed = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
-    watching = asyncio.create_task(_watch(watched, changed)) if watched is not None else None
+    files = _files(settings, watched)
+    watching = asyncio.create_task(_watch(files, changed)) if files else None
     try:
         while True:
             await changed.wait()
             changed.clear()
             try:
-                await gateway.apply(await asyncio.to_thread(load))
+                settings = await asyncio.to_thread(load)
+                await gateway.apply(settings)
             except ConfigurationError as error:
                 _log.error("configuration refused", problems=[str(problem) for problem in error.problems])
             except OSError as error:
                 _log.error("configuration refused", problems=[str(error)])
             else:
                 _log.info("configuration applied")
+                if (now := _files(settings, watched)) != files:
+                    files = now
+                    if watching is not None:
+                        watching.cancel()
+                    watching = asyncio.create_task(_watch(files, changed)) if files else None
     finally:
         if watching is not None:
             watching.cancel()
 
 
-async def _watch(file: Path, changed: asyncio.Event) -> None:
-    """Editors and Kubernetes replace files, so the directory is watched."""
-    async for changes in awatch(file.parent, step=100, debounce=400, recursive=False, stop_event=None):
-        if any(Path(path).name == file.name or "..data" in path for _, path in changes):
+def _files(settings: Settings, watched: Path | None) -> frozenset[Path]:
+    """What a change of the configuration is seen by: its file, and those that its secrets are in."""
+    files = {file.absolute() for file in settings.secret_files if file.parent.is_dir()}
+    return frozenset(files | ({watched} if watched is not None else set()))
+
+
+async def _watch(files: frozenset[Path], changed: asyncio.Event) -> None:
+    """Editors and Kubernetes replace files, so their directories are watched."""
+    directories = {file.parent for file in files}
+    async for changes in awatch(*directories, step=100, debounce=400, recursive=False, stop_event=None):
+        if any(Path(path) in files or "..data" in path for _, path in changes):
             changed.set()

@@ -8,6 +8,7 @@ import typer
 
 from onevault import __version__
 from onevault.cli import bulk, check, entities, serve, simulate
+from onevault.cli.migrate import migrate
 from onevault.cli.verify import verify
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.add_typer(entities.keys, name="keys")
 app.add_typer(verify, name="verify")
 app.command("export")(bulk.export)
 app.command("import")(bulk.import_)
+app.add_typer(migrate, name="migrate")
 
 
 def main() -> None:

@@ -152,8 +152,16 @@ def _security(written: SecurityWritten, problems: list[Problem]) -> SecuritySett
         problems.append(Problem("security.admin_key", f"refused: {reason}", keys.ADMIN_KEY_EXPECTED))
     if written.master_key is not None and (reason := keys.bad_master_key(written.master_key.reveal())):
         problems.append(Problem("security.master_key", f"refused: {reason}", keys.MASTER_KEY_EXPECTED))
+    previous = tuple(written.master_key_previous or ())
+    for index, key in enumerate(previous):
+        if reason := keys.bad_master_key(key.reveal()):
+            path = f"security.master_key_previous[{index}]"
+            problems.append(Problem(path, f"refused: {reason}", keys.MASTER_KEY_EXPECTED))
     return SecuritySettings(
-        admin_key=written.admin_key, master_key=written.master_key, oidc=oidc.issuers(written.oidc, problems)
+        admin_key=written.admin_key,
+        master_key=written.master_key,
+        master_key_previous=previous,
+        oidc=oidc.issuers(written.oidc, problems),
     )
 
 

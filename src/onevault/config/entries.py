@@ -18,6 +18,7 @@ from onevault.core.ports import Timeouts
 from onevault.core.prices import Price
 
 ENTRIES_MAX: Final = 200
+VAULT: Final = "vault:"
 MODELS_MAX: Final = 5_000
 T = TypeVar("T")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -41,7 +42,8 @@ def providers(written: Written, problems: list[Problem]) -> tuple[ProviderSettin
 def _entry(name: str, entry: ProviderWritten, written: Written, *, problems: list[Problem]) -> ProviderSettings:
     path = f"providers.{name}"
     kind = KINDS.get(entry.type or name)
-    account = _account(f"{path}.service_account", entry, problems)
+    stored = _stored(entry)
+    account = None if stored else _account(f"{path}.service_account", entry, problems)
     if kind is None:
         problems.append(_unknown_kind(path, entry.type or name, entry))
     else:
@@ -54,7 +56,7 @@ def _entry(name: str, entry: ProviderWritten, written: Written, *, problems: lis
     return ProviderSettings(
         name=name,
         kind=entry.type or name,
-        api_key=entry.api_key,
+        api_key=None if stored else entry.api_key,
         base_url=base_url,
         models=tuple(
             ModelSettings(
@@ -80,7 +82,16 @@ def _entry(name: str, entry: ProviderWritten, written: Written, *, problems: lis
         aws=_aws_keys(entry),
         service_account=account,
         drain_on_hangup=entry.drain_on_hangup,
+        stored_key=stored,
     )
+
+
+def _stored(entry: ProviderWritten) -> str | None:
+    """The name of the key in the vault that an entry is called with, where it says `vault:NAME`."""
+    for secret in (entry.api_key, entry.service_account):
+        if secret is not None and secret.reveal().startswith(VAULT):
+            return secret.reveal().removeprefix(VAULT) or None
+    return None
 
 
 def _account(path: str, entry: ProviderWritten, problems: list[Problem]) -> ServiceAccount | None:

@@ -30,6 +30,7 @@ VARIABLES: Final = (
     Variable(name="ONEVAULT_QDRANT_URL", path=("gateway", "qdrant_url"), wins=True),
     Variable(name="ONEVAULT_ADMIN_KEY", path=("security", "admin_key"), wins=True),
     Variable(name="ONEVAULT_MASTER_KEY", path=("security", "master_key"), wins=True),
+    Variable(name="ONEVAULT_MASTER_KEY_PREVIOUS", path=("security", "master_key_previous"), wins=True),
     Variable(name="PII_DETECTION_ENABLED", path=("security", "pii_detection"), wins=True),
     Variable(name="OPENAI_MODEL", path=("routing", "default_model")),
     Variable(name="OPENAI_MAX_TOKENS", path=("limits", "max_tokens_per_request")),

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onevault.config import document
 from onevault.config.assemble import assembled
 from onevault.config.environment import overlaid
 from onevault.config.problems import ConfigurationError, Problem
 from onevault.config.schema import Settings
+from onevault.config.secret_files import read_in
 from onevault.config.validate import validated
 from onevault.config.variables import replaced
 
@@ -21,7 +24,7 @@ CONFIG_VARIABLE: Final = "ONEVAULT_CONFIG"
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """The settings of the file at `path`, else at `ONEVAULT_CONFIG`, else of `onevault.yaml` where there is one, else of the
     environment alone. Raises ConfigurationError with all problems; reads nothing but the file, `environment`, and the files of
-    service accounts' keys that they name."""
+    secrets and service accounts' keys that they name."""
     source = chosen_file(path, environment)
     written, lines = document.read(source) if source is not None else ({}, {})
     return settings_from(written, environment, source=source, lines=lines)
@@ -46,15 +49,16 @@ def settings_from(
     """The settings of a parsed document. Raises ConfigurationError."""
     plain, unset = replaced(dict(written), environment)
     overlaid_document, origins, refused = overlaid(plain, environment)
+    overlaid_document, files, unread = read_in(overlaid_document)
     read, invalid = validated(overlaid_document)
     settings: Settings | None = None
-    problems = [*unset, *refused, *invalid]
+    problems = [*unset, *refused, *unread, *invalid]
     if read is not None:
         settings, crossed = assembled(read, source=source)
         problems += [problem for problem in crossed if not _follows(problem.path, problems)]
     if problems or settings is None:
         raise ConfigurationError(_once(problems, origins, lines or {}))
-    return settings
+    return msgspec.structs.replace(settings, secret_files=files)
 
 
 def _follows(path: str, problems: list[Problem]) -> bool:

@@ -11,8 +11,8 @@ of its own, so nobody fills in defaults later.
                   outgoing_proxy, outgoing_ca_file, outgoing_certificate_file, outgoing_key_file
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
                   retries_max, and what some kinds need: region, project, account_id, gateway_id, api_version,
-                  gateway_token, aws, service_account; drain_on_hangup
-      security    admin_key, master_key, oidc
+                  gateway_token, aws, service_account, stored_key; drain_on_hangup
+      security    admin_key, master_key, master_key_previous, oidc
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
       limits      output_tokens_max, key_requests_per_minute, key_concurrent_requests, user_daily_requests,
@@ -144,6 +144,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_token: Secret | None = None
     aws: AwsKeys | None = None
     service_account: ServiceAccount | None = None
+    stored_key: str | None = None
+    """The name of the tenant's provider key in the vault that stands for the credential here."""
     drain_on_hangup: bool | None = None
     """Whether answers are read to their end for their usage though the caller hung up; None: as is known of the kind."""
 
@@ -160,12 +162,13 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`admin_key` None: generated at the first start and kept in the data directory with mode 0600. `master_key` decodes to 32
-    bytes; what it is to wrap is not kept by this version."""
+    """`admin_key` None: generated at the first start and kept in the data directory with mode 0600; so is `master_key`, which
+    decodes to 32 bytes and wraps the data keys. What was wrapped with one of `master_key_previous` still opens."""
 
     admin_key: Secret | None = None
     master_key: Secret | None = None
     oidc: tuple[OidcSettings, ...] = ()
+    master_key_previous: tuple[Secret, ...] = ()
 
 
 class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,3 +227,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     tenant: TenantSettings = TenantSettings()
     source: Path | None = None
+    secret_files: tuple[Path, ...] = ()
+    """The files that secrets were read from: when one changes, so does the configuration."""

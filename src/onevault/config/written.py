@@ -48,6 +48,14 @@ def _secret(written: object) -> Secret:
     return Secret(key)
 
 
+def _secrets(written: object) -> list[Secret]:
+    if isinstance(written, str):
+        written = [text for text in written.split(",") if text.strip()]
+    if not isinstance(written, list):
+        raise Refused("not a list of keys", "a list: [first, second], or the keys with commas between them")
+    return [_secret(each) for each in written]
+
+
 def _place(written: object, *, beside: str = "") -> str:
     """A name that becomes part of an address: letters, digits and what may stand `beside` them."""
     said = quantities.text(written)
@@ -289,6 +297,7 @@ class SecurityWritten(Section):
     admin_key: Key | None = None
     master_key: Key | None = None
     oidc: list[OidcWritten] | None = None
+    master_key_previous: Annotated[list[Secret], BeforeValidator(_secrets)] | None = None
     pii_detection: Off = None
     prompt_filtering: Off = None
     audit_logging: Off = None

@@ -26,6 +26,7 @@ from onevault.core.identity import (
     Tenant,
     User,
     Window,
+    is_of_tenant,
 )
 from onevault.core.keys import is_key_text, key_sha256
 from onevault.core.ports import Entity, Snapshot
@@ -283,6 +284,8 @@ class Access:
         self._provider_keys: dict[str, ProviderKey] = {}
         self._provider_keys_of: dict[str, Mapping[str, ProviderKey]] = {}
         """By organization; replaced whole with every change, so that its identity tells of one."""
+        self._keys_of_tenant: dict[str, ProviderKey] = {}
+        """Those that work, by name."""
         self._resolved: dict[bytes, tuple[ApiKey, Above, Principal | Refusal]] = {}
         for known in (snapshot.tenants, snapshot.organizations, snapshot.teams, snapshot.users, snapshot.keys):
             for entity in known.values():
@@ -308,12 +311,17 @@ class Access:
             case AdminKey():
                 _keep(self._admin_keys, entity.sha256, entity)
             case ProviderKey():
-                _keep(self._provider_keys, entity.provider_key_id, entity)
-                of = self._provider_keys_of.get(entity.org_id, {})
-                newest = self._provider_keys[entity.provider_key_id]
-                self._provider_keys_of[entity.org_id] = {**of, entity.provider_key_id: newest}
+                self._keep_provider_key(entity)
             case DataKey():
                 pass  # nobody calls with it
+
+    def _keep_provider_key(self, entity: ProviderKey) -> None:
+        key_id, org_id = entity.provider_key_id, entity.org_id
+        _keep(self._provider_keys, key_id, entity)
+        of = {**self._provider_keys_of.get(org_id, {}), key_id: self._provider_keys[key_id]}
+        self._provider_keys_of[org_id] = of
+        if is_of_tenant(org_id):
+            self._keys_of_tenant = {key.name: key for key in of.values() if key.status is Status.ACTIVE}
 
     @property
     def defaults(self) -> DefaultLimits:
@@ -377,8 +385,8 @@ class Access:
         return resolved
 
     def provider_key(self, provider_key_id: str) -> ProviderKey | None:
-        """The provider key with this id, whatever its status; None if there is none."""
-        return self._provider_keys.get(provider_key_id)
+        """The provider key with this id, whatever its status, or the tenant's active one with this name; None if there is none."""
+        return self._provider_keys.get(provider_key_id) or self._keys_of_tenant.get(provider_key_id)
 
     def admin_key(self, sha256: bytes) -> AdminKey | None:
         """The admin key with this hash, whatever its status; None if there is none."""

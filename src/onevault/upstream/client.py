@@ -18,6 +18,7 @@ from onevault.core.relay import RelayedIncoming
 from onevault.core.transport import HttpAnswer, Phase, Transport, TransportError
 from onevault.upstream.endpoint import Endpoint, http_request, path_at, relayed_request, without_credential
 from onevault.upstream.relayed import relay_decoder
+from onevault.upstream.stored import StoredCredentials, own_key_refused
 
 ANSWER_BYTES_MAX = 64 << 20
 ERROR_BYTES_MAX = 64 << 10
@@ -30,14 +31,19 @@ class ProviderSender:
     """Implements `ports.Sender`. `endpoints` is swapped in whole when the configuration changes."""
 
     def __init__(
-        self, transport: Transport, codecs: Mapping[Dialect, Codec], endpoints: Mapping[str, Endpoint]
+        self,
+        transport: Transport,
+        codecs: Mapping[Dialect, Codec],
+        endpoints: Mapping[str, Endpoint],
+        stored: StoredCredentials | None = None,
     ) -> None:
         self._transport = transport
         self._codecs = codecs
         self.endpoints = endpoints
+        self._stored = stored
 
     def send(self, dispatch: Dispatch) -> Attempt:
-        return Attempt(self._transport, self._codecs, self.endpoints, dispatch)
+        return Attempt(self._transport, self._codecs, self.endpoints, dispatch, self._stored)
 
 
 class Attempt:
@@ -53,6 +59,7 @@ class Attempt:
         "_endpoints",
         "_exchange",
         "_first",
+        "_stored",
         "_transport",
         "caller_status",
         "content_type",
@@ -71,10 +78,12 @@ class Attempt:
         codecs: Mapping[Dialect, Codec],
         endpoints: Mapping[str, Endpoint],
         dispatch: Dispatch,
+        stored: StoredCredentials | None = None,
     ) -> None:
         self._transport = transport
         self._codecs = codecs
         self._endpoints = endpoints
+        self._stored = stored
         self._dispatch = dispatch
         self._first: Sequence[Event] = ()
         self._ended = False  # whether these are all that there are
@@ -84,12 +93,27 @@ class Attempt:
         self.caller_status = 200
 
     async def __aenter__(self) -> Attempt:
+        target = self._dispatch.target
+        if not target.credential:
+            return await self._enter()
+        try:
+            return await self._enter()
+        except Fault as fault:
+            if (refused := own_key_refused(fault, target.provider)) is not None:
+                raise refused from None
+            raise
+
+    async def _enter(self) -> Attempt:
         dispatch = self._dispatch
         self._exchange = None
         endpoint = self._endpoints.get(dispatch.target.provider)
         if endpoint is None:
             # The configuration changed between routing and sending.
             raise Fault(FaultKind.PROVIDER_ERROR, f"The provider {dispatch.target.provider} is no longer configured.")
+        if name := dispatch.target.credential or endpoint.stored_key:
+            if self._stored is None:
+                raise Fault(FaultKind.INTERNAL, "The gateway cannot open the provider keys in its vault.")
+            endpoint = await self._stored.endpoint(endpoint, name)
         incoming = dispatch.incoming
         relayed = isinstance(incoming, RelayedIncoming)
         if not relayed and not endpoint.dialects[incoming.operation]:

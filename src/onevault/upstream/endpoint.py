@@ -57,6 +57,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     signer: Signer | None = None
     model_headers: Mapping[str, tuple[Header, ...]] = {}
     metadata_header: str = ""
+    stored_key: str = ""
+    """The name of the key in the vault that it is called with; "": its headers and its signer are all."""
 
 
 def http_request(endpoint: Endpoint, wire: WireRequest, path: str, dispatch: Dispatch) -> HttpRequest:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from onevault import __version__
+from onevault.config.credential import Credential
 from onevault.config.kinds import KINDS
 from onevault.config.provider_kind import PLACES, ProviderKind
 from onevault.config.schema import ProviderSettings, Settings
@@ -54,6 +55,17 @@ def endpoints(
     return found
 
 
+def endpoint_with(
+    settings: Settings, name: str, credential: Credential, *, simulator_url: str | None, signing: Signing
+) -> Endpoint | None:
+    """The endpoint of one entry with a credential in place of its own; None where there is no such entry."""
+    for entry in settings.providers:
+        if entry.name == name:
+            changed = msgspec.structs.replace(settings, providers=(credential.applied(entry),))
+            return endpoints(changed, simulator_url=simulator_url, signing=signing).get(name)
+    return None
+
+
 def needs_simulator(settings: Settings) -> bool:
     """Whether an entry expects the simulator to run inside the gateway."""
     return any(entry.base_url is None and KINDS[entry.kind].for_tests for entry in settings.providers)
@@ -95,6 +107,7 @@ def _endpoint(entry: ProviderSettings, kind: ProviderKind, base_url: str, *, sig
         signer=_signer(entry, kind, signing),
         model_headers=_costs(entry.prices, kind),
         metadata_header=kind.metadata_header,
+        stored_key=entry.stored_key or "",
     )
 
 

@@ -43,7 +43,7 @@ def after(fault: Fault, *, tries: int, retries_max: int, chance: float) -> Step:
 
     Waits double from WAIT_FIRST_S to WAIT_MAX_S, each drawn from its upper half, and never undercut a `retry-after`.
     """
-    if fault.kind in _ELSEWHERE or _refuses_the_gateway(fault):
+    if fault.kind in _ELSEWHERE or refuses_credential(fault):
         return Step(Next.NEXT_TARGET)
     if fault.kind not in _PASSING:
         return Step(Next.GIVE_UP)
@@ -54,7 +54,8 @@ def after(fault: Fault, *, tries: int, retries_max: int, chance: float) -> Step:
     return Step(Next.SAME_TARGET, max(wait, asked))
 
 
-def _refuses_the_gateway(fault: Fault) -> bool:
+def refuses_credential(fault: Fault) -> bool:
+    """Whether a provider does not take the account that it was called with, be it the gateway's or a customer's own."""
     status = fault.provider_status
     if fault.kind is not FaultKind.PROVIDER_ERROR or status is None:
         return False

@@ -51,9 +51,9 @@ class Keyring:
         self._version = 0
         self._making = asyncio.Lock()
 
-    async def load(self, data_keys: Mapping[str, DataKey]) -> None:
-        """Unwraps what is known already. Raises MasterKeyMissing that names the master keys which are needed, and the data keys
-        that do not open; nothing is changed."""
+    async def load(self, data_keys: Mapping[str, DataKey], *, version: int) -> None:
+        """Takes over and unwraps all that the directory had at this version. Raises MasterKeyMissing that names the master keys
+        which are needed, or the data keys that do not open; then nothing is changed."""
         missing: dict[str, int] = {}
         broken: list[str] = []
         for data_key in data_keys.values():
@@ -76,6 +76,20 @@ class Keyring:
                 f"data keys that do not open although their master key is known: {', '.join(sorted(broken))}. "
                 "The vault was changed or damaged: restore it from a backup. Nothing was changed."
             )
+        self._wrapped, self._version = dict(data_keys), version
+
+    async def use(self, keys: KeyService | None) -> None:
+        """Goes on with other master keys. Raises MasterKeyMissing where they do not open every data key; then nothing changes."""
+        tried = Keyring(
+            self._directory,
+            keys,
+            self._clock,
+            ids=self._ids,
+            random_bytes=self._random_bytes,
+            tenant_id=self._tenant_id,
+        )
+        await tried.load(await self._data_keys(), version=self._version)
+        self._keys, self._unwrapped = keys, tried._unwrapped
 
     async def seal(self, text: bytes, place: Place) -> Sealed:
         """As `ports.Sealer.seal`."""
