@@ -75,6 +75,9 @@ class RequestOut(Output):
     model_asked: str
     provider: str
     model: str
+    provider_key_id: str | None = Field(
+        description="The organization's own provider key that it was made with; null: the gateway's."
+    )
     price_version: str
     cost_usd: float
     cost_nanos: int
@@ -108,6 +111,7 @@ def request_out(settled: Settled) -> RequestOut:
         model_asked=settled.model_asked,
         provider=settled.provider,
         model=settled.model,
+        provider_key_id=settled.provider_key or None,
         price_version=settled.price_version,
         cost_usd=usd_for_json(settled.cost),
         cost_nanos=settled.cost,

@@ -82,6 +82,7 @@ def request_view(settled: Settled) -> dict[str, Any]:
         "model_asked": settled.model_asked,
         "provider": settled.provider or None,
         "model": settled.model or None,
+        "provider_key_id": settled.provider_key or None,
         "cost_usd": usd_for_json(settled.cost),
         "cost_nanos": settled.cost,
         "held_usd": usd_for_json(settled.amount_held),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import os
 import socket
@@ -21,12 +22,16 @@ from onevault.admin.commands import office_of
 from onevault.admin.deps import AdminDeps, Health
 from onevault.admin.people import DirectoryPeople
 from onevault.api.errors import status_of
+from onevault.config.schema import ProviderSettings
 from onevault.core.faults import Fault
 from onevault.core.identity import ScopeId
 from onevault.core.ports import Change, Changes, Directory, Snapshot
 from onevault.core.records import Record, Settled
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
+from onevault.policy.purpose import master_key
+from onevault.stores.keys.keyring import Keyring
+from onevault.stores.keys.masters import LocalMasterKeys
 from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.sql.change_log import VaultChangeLog
@@ -37,6 +42,14 @@ from onevault.upstream.http1 import LeanTransport
 from onevault.upstream.transport_settings import TransportSettings
 
 ADMIN_KEY = "adm_a-long-and-random-admin-key"
+MASTER = master_key(base64.b64encode(bytes(range(32))).decode())
+ENTRIES = {
+    "openai": ProviderSettings(name="openai", kind="openai"),
+    "anthropic": ProviderSettings(name="anthropic", kind="anthropic"),
+    "azure": ProviderSettings(name="azure", kind="azure", base_url="https://operator.openai.azure.com"),
+    "bedrock": ProviderSettings(name="bedrock", kind="bedrock", region="eu-central-1"),
+    "vertex": ProviderSettings(name="vertex", kind="vertex", region="europe-west4", project="operators"),
+}
 NOON_NS = 1_795_262_400 * 1_000_000_000
 """2026-11-21T12:00:00Z."""
 
@@ -118,9 +131,18 @@ class Surroundings:
     access: Access = field(default_factory=lambda: Access(Snapshot(version=0, organizations={}, users={}, keys={})))
     health: dict[str, Any] = field(default_factory=dict)
     numbers: int = 0
+    keyring: Keyring = field(init=False)
 
     def __post_init__(self) -> None:
         self.directory = Interruptible(VaultDirectory(self.vault, self.clock))
+        self.keyring = Keyring(
+            self.directory,
+            LocalMasterKeys([MASTER], os.urandom),
+            self.clock,
+            ids=self.new_id,
+            random_bytes=os.urandom,
+            tenant_id="default",
+        )
 
     def new_id(self) -> str:
         self.numbers += 1
@@ -143,6 +165,8 @@ class Surroundings:
             clock=self.clock,
             ids=self.new_id,
             random_bytes=os.urandom,
+            sealer=self.keyring,
+            providers=lambda: ENTRIES,
             admin_key_sha256s=(hashlib.sha256(ADMIN_KEY.encode()).digest(),),
             admin_key=self.access.admin_key,
             sign_in=self.sign_in(),

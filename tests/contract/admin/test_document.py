@@ -17,6 +17,7 @@ NAMING_ANOTHER = {
     ("POST", "/admin/users"),
     ("POST", "/admin/teams"),
     ("POST", "/admin/admin-keys"),
+    ("POST", "/admin/provider-keys"),
     ("GET", "/admin/export"),
 }
 """What these make or tell belongs to an organization that their body or query names."""
@@ -33,7 +34,7 @@ async def test_every_operation_is_described_with_its_errors(admin: Client) -> No
         for method, operation in methods.items()
     ]
     assert {(method, path) for method, path, _ in operations} == set(PERMISSIONS)
-    assert len(operations) == len(PERMISSIONS) == 40
+    assert len(operations) == len(PERMISSIONS) == 46
     for method, path, operation in operations:
         assert operation["summary"], path
         assert operation["security"] == [{"AdminKey": []}], path

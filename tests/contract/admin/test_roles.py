@@ -27,6 +27,12 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/admin/users"): {"org_id": "{org_id}", "email": "new@acme.test"},
     ("PATCH", "/admin/users/{user_id}"): {},
     ("PATCH", "/admin/users/{user_id}/api-keys/{key_id}"): {},
+    ("POST", "/admin/provider-keys"): {
+        "org_id": "{org_id}",
+        "provider": "anthropic",
+        "credential": {"api_key": "sk-ant-of-the-customer"},
+    },
+    ("PATCH", "/admin/provider-keys/{provider_key_id}"): {},
 }
 
 
@@ -43,6 +49,11 @@ async def world(admin: Client, name: str = "Acme") -> dict[str, str]:
     user_id = await admin.user(org_id, team_id=team.body["team_id"])
     key = await admin("POST", f"/admin/users/{user_id}/api-keys")
     for_it = await admin_key(admin, "viewer", org_id)
+    provider_key = await admin(
+        "POST",
+        "/admin/provider-keys",
+        {"org_id": org_id, "provider": "openai", "credential": {"api_key": "sk-of-the-customer"}},
+    )
     request_id = f"call-of-{org_id}"
     settled = settled_call(1, call_id=request_id)
     caller = type(settled.caller)(settled.caller.tenant_id, org_id, user_id, key.body["key_id"])
@@ -55,6 +66,7 @@ async def world(admin: Client, name: str = "Acme") -> dict[str, str]:
         "user_id": user_id,
         "key_id": key.body["key_id"],
         "admin_key_id": for_it["admin_key_id"],
+        "provider_key_id": provider_key.body["provider_key_id"],
         "request_id": request_id,
     }
 
@@ -129,7 +141,7 @@ async def test_a_key_to_one_organization_is_let_in_there_and_finds_nothing_of_an
 async def test_lists_and_figures_of_a_confined_key_are_of_its_organization_alone(admin: Client) -> None:
     own, other = await world(admin, "Own"), await world(admin, "Other")
     key = (await admin_key(admin, "admin", own["org_id"]))["admin_key"]
-    for path in ("organizations", "teams", "users", "admin-keys"):
+    for path in ("organizations", "teams", "users", "admin-keys", "provider-keys"):
         listed = (await admin("GET", f"/admin/{path}", key=key)).body["data"]
         everything = (await admin("GET", f"/admin/{path}")).body["data"]
         assert {entry.get("org_id", entry.get("scope")) for entry in listed} == {own["org_id"]}
