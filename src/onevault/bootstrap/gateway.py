@@ -310,7 +310,9 @@ def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool
     lines = [f"OneVault Gateway {__version__} on {known.base_url}  (API reference: {known.base_url}/docs)"]
     if not first:
         return "\n".join([*lines, f"Keys: {where}"])
-    lines.append(f"Admin key: {known.admin_key}")
+    # One that was given is a secret of whoever gave it, and this output is often a log.
+    given = settings.security.admin_key is not None
+    lines.append(f"Admin key: {'the configured one' if given else known.admin_key}")
     if not known.api_key:
         return "\n".join(
             [
