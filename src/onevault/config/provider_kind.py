@@ -91,6 +91,8 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     """Which of those comes first, and so answers where no model is named and no default is configured."""
     cancelling_stops_bill: CancellingStopsBill = "never"
     """As far as is publicly known. Where it does not, an answer is read to its end for its usage though its caller hung up."""
+    unsaid_tiers: tuple[str, ...] = ()
+    """Tiers of service that the account's own settings there may choose for calls that ask for none."""
     for_tests: bool = False
     """Test keys reach it, and live keys only where it lists a model or nothing else is configured."""
 

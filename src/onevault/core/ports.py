@@ -319,6 +319,8 @@ class Target(msgspec.Struct, frozen=True):
     credential: str = ""
     """The id of the customer's own provider key that it is called with; "": the gateway's."""
     cancelling_stops_bill: CancellingStopsBill = "never"
+    unsaid_tiers: tuple[str, ...] = ()
+    """Tiers of service at which its provider may serve, and charge, calls that ask for none."""
 
 
 class Plan(msgspec.Struct, frozen=True):

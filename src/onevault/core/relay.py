@@ -16,7 +16,8 @@ class RelayedIncoming(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` (with its query) is what the provider is sent, `model` is `provider/model` as the catalog knows it, `headers` are the
     caller's without credentials. `understood` is the same request read as the dialect that its path belongs to, where that
-    could be done; None: its input is bounded by its length, and its output by the model.
+    could be done; None: its input is bounded by its length, and its output by the model. `unbounded` says why no more can be known
+    of what it may cost ("": it can).
     """
 
     body: bytes
@@ -29,6 +30,7 @@ class RelayedIncoming(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation
     size: InputSize
     understood: Incoming | None = None
+    unbounded: str = ""
     output_tokens_asked: int | None = None
     choices: int = 1
     service_tier: str | None = None

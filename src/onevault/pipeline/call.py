@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+from onevault.core.codec import Incoming
 from onevault.core.events import Event
 from onevault.core.faults import Fault, FaultKind
+from onevault.core.operations import Operation
 from onevault.core.ports import AttemptAnswer, Clock, Dispatch, Plan, Sender, Target
 from onevault.core.records import AttemptRecord
+from onevault.core.relay import RelayedIncoming
 from onevault.pipeline.caller import CallerGone, Presence
 from onevault.pipeline.drain import Drains
 from onevault.pipeline.receipt import CLIENT_CLOSED, Receipt
@@ -79,7 +82,7 @@ class Call:
         tab.begin(target)
         receipt.target = target
         request = receipt.request
-        request.presence.drain = self.drains.of(target, tab, stream=receipt.incoming.stream)
+        request.presence.drain = self.drains.of(target, tab, stream=_streams(receipt.incoming))
         dispatch = Dispatch(
             target, receipt.incoming, request.call_id, plan.output_tokens_max, request.passed_headers, tab.set_reached
         )
@@ -118,6 +121,13 @@ class Call:
                 )
             )
         return sending, answer
+
+
+def _streams(incoming: Incoming) -> bool:
+    """Whether it is a stream to its provider: of what is relayed the caller's own request says so."""
+    if isinstance(incoming, RelayedIncoming):
+        return incoming.understood is not None and incoming.understood.stream
+    return incoming.stream and incoming.operation is Operation.CHAT
 
 
 async def _counted(answer: AttemptAnswer, tab: Tab, presence: Presence) -> AsyncIterator[Sequence[Event]]:

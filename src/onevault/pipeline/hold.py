@@ -36,6 +36,7 @@ def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
                 output_tokens_max=output,
                 choices=incoming.choices,
                 tier=incoming.service_tier,
+                unsaid_tiers=target.unsaid_tiers,
             )
             amount = max(amount, dearest)
     first = plan.targets[0]
@@ -112,6 +113,7 @@ def lowered(plan: Plan, receipt: Receipt, refusal: Fault) -> Plan | None:
             output_tokens_max=most,
             choices=incoming.choices,
             tier=incoming.service_tier,
+            unsaid_tiers=target.unsaid_tiers,
         )
         if affordable < 1:
             return None

@@ -7,7 +7,6 @@ the record says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from onevault.core.codec import Incoming, InputSize
@@ -15,6 +14,7 @@ from onevault.core.money import Nanos, divided_up
 from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Target
 from onevault.core.prices import MS_PER_HOUR, PER_MILLION, ContextTier, Price, Rates
+from onevault.core.relay import RelayedIncoming
 from onevault.core.usage import AUTO_TIER, Usage, tier_named
 from onevault.policy.tokens import BYTES_PER_TOKEN_MAX, output_tokens_at_least
 
@@ -116,17 +116,22 @@ def worst_case(
     output_tokens_max: int,
     choices: int = 1,
     tier: str | None = None,
+    unsaid_tiers: tuple[str, ...] = (),
 ) -> Nanos:
     """The most that a call can cost whose input is no larger than `input_tokens_at_most`, each of whose `choices` is no longer
     than `output_tokens_max`, and that uses no more of anything else than `size` says: no usage within these bounds costs more,
     whatever its kinds and whichever context tier it falls in.
 
     `tier` is the service tier asked for. A provider may serve at its standard instead; where it is to choose (`auto`), or the
-    tier has no known price, the dearest known counts.
+    tier has no known price, the dearest known counts. Where no tier is asked for, it may be one of `unsaid_tiers` as well.
     """
     output_tokens = output_tokens_max * choices
+    if not tier and unsaid_tiers and price.services:
+        tariffs: list[_Tariff] = [(price.rates, price.tiers)]
+        tariffs += ((each.rates, each.tiers) for each in price.services if each.name in unsaid_tiers)
+        return Nanos(max(_most(*tariff, size, input_tokens_at_most, output_tokens) for tariff in tariffs))
     if tier:
-        tariffs: Iterable[_Tariff] = ((price.rates, price.tiers), *_tariffs(price, tier))
+        tariffs = [(price.rates, price.tiers), *_tariffs(price, tier)]
         return Nanos(max(_most(*tariff, size, input_tokens_at_most, output_tokens) for tariff in tariffs))
     return Nanos(_most(price.rates, price.tiers, size, input_tokens_at_most, output_tokens))
 
@@ -158,13 +163,14 @@ def output_tokens_affordable(
     output_tokens_max: int,
     choices: int = 1,
     tier: str | None = None,
+    unsaid_tiers: tuple[str, ...] = (),
 ) -> int:
     """The largest limit on the output of each choice, `output_tokens_max` at most, whose `worst_case` is no more than `amount`;
     0 where not even one token's is. Exact: it asks `worst_case`, which never falls as the output grows (at most 32 times)."""
 
     def fits(limit: int) -> bool:
         bounds = {"input_tokens_at_most": input_tokens_at_most, "output_tokens_max": limit, "choices": choices}
-        return worst_case(price, size, **bounds, tier=tier) <= amount
+        return worst_case(price, size, **bounds, tier=tier, unsaid_tiers=unsaid_tiers) <= amount
 
     if output_tokens_max < 1 or not fits(1):
         return 0
@@ -238,6 +244,8 @@ def missing_price(target: Target, incoming: Incoming) -> str:
         return ""
     if target.price is None:
         return target.unpriced or "no price is known for it"
+    if isinstance(incoming, RelayedIncoming) and incoming.unbounded:
+        return incoming.unbounded
     return unpriced(target.price, incoming.size, incoming.service_tier, searches=incoming.operation is Operation.CHAT)
 
 

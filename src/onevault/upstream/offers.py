@@ -136,6 +136,7 @@ class Entry:
             lacks=(known.lacks - model.capabilities) | model.lacks,
             unpriced=unpriced,
             cancelling_stops_bill=self._cancelling_stops_bill(),
+            unsaid_tiers=self.kind.unsaid_tiers,
         )
         return Offer(
             target,

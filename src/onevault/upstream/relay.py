@@ -111,6 +111,7 @@ class Relay:
             operation=operation,
             size=understood.size if understood is not None else InputSize(len(body), len(body) // 4 + 1),
             understood=understood,
+            unbounded=_unbounded(dialect) if found is not None and understood is None else "",
             output_tokens_asked=understood.output_tokens_asked if understood is not None else None,
             choices=understood.choices if understood is not None else 1,
             service_tier=understood.service_tier if understood is not None else None,
@@ -191,6 +192,14 @@ def _understood(dialect: Dialect, body: bytes, line: RequestLine) -> Incoming | 
         return ingress.read(body, line)
     except Fault:
         return None  # the provider will say what is wrong with it
+
+
+def _unbounded(dialect: Dialect) -> str:
+    """Why it cannot be known what a request may cost at most that was not understood: it may ask for any number of answers, and
+    name media by their addresses."""
+    if dialect in INGRESS:
+        return f"it cannot be read as a request of {dialect}"
+    return f"requests of {dialect} are not read here; use one of the gateway's own paths"
 
 
 def _model_in(body: bytes) -> str:

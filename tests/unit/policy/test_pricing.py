@@ -76,6 +76,7 @@ class Call:
     input_at_most: int
     output_max: int
     choices: int
+    unsaid: tuple[str, ...] = ()
 
 
 tokens = st.integers(0, 2_000_000)
@@ -126,6 +127,11 @@ def calls(draw: st.DrawFn) -> Call:
     served = draw(st.sampled_from(["", "default", *TIERS, "unheard_of"])) if asked == "auto" else draw(
         st.sampled_from(["", asked or ""])
     )  # fmt: skip
+    unsaid = tuple(draw(st.sets(st.sampled_from(TIERS), max_size=2)))
+    if not asked:
+        # Those without a price are charged like the dearest, which need not be one that the provider may choose.
+        priced = {service.name for service in price.services}
+        served = draw(st.sampled_from(["", *(tier for tier in unsaid if tier in priced)]))
     choices = draw(st.integers(1, 8))
     slack = draw(st.sampled_from([0, 1, 10**6]))
     return Call(
@@ -143,6 +149,7 @@ def calls(draw: st.DrawFn) -> Call:
         input_at_most=usage.input_tokens + slack,
         output_max=ceil(usage.output_tokens / choices) + slack,
         choices=choices,
+        unsaid=unsaid,
     )
 
 
@@ -155,6 +162,7 @@ def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(call: Call) -
         output_tokens_max=call.output_max,
         choices=call.choices,
         tier=call.asked,
+        unsaid_tiers=call.unsaid,
     )
     assert 0 <= cost(call.price, call.usage) <= held
 

@@ -20,5 +20,7 @@ KINDS = (
         listed_first=("claude-haiku-4-5",),
         # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
         cancelling_stops_bill="streams",
+        # docs.anthropic.com/en/api/service-tiers and /data-residency: by default `auto`, and where the workspace is set to
+        unsaid_tiers=("priority", "us", "priority+us"),
     ),
 )

@@ -40,5 +40,7 @@ KINDS = (
         prices_from=("azure", "openai"),
         # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
         cancelling_stops_bill="streams",
+        # platform.openai.com/docs/api-reference/chat/create, `service_tier`: by default as the project is set
+        unsaid_tiers=("priority",),
     ),
 )

@@ -30,6 +30,8 @@ KINDS = (
         listed_first=("gpt-4o-mini", "text-embedding-3-small"),
         # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
         cancelling_stops_bill="streams",
+        # platform.openai.com/docs/api-reference/chat/create, `service_tier`: by default as the project is set
+        unsaid_tiers=("priority",),
     ),
     # Of a server that is not known only the chat endpoint is taken for granted: what callers say in another of OpenAI's dialects
     # is translated to it. For the other operations there is but one dialect, so the server itself says what it lacks.

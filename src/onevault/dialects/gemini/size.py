@@ -17,8 +17,8 @@ from onevault.dialects.gemini.media import kind_of
 from onevault.dialects.wire.input_size import MediaSize, mixed_size, text_size
 from onevault.dialects.wire.json_body import fields_of
 
-AUDIO_BYTES_PER_TOKEN_MIN = 20
-"""Speech codecs go down to 750 bytes a second, which are 32 tokens."""
+AUDIO_TOKENS_PER_S = 32
+"""ai.google.dev/gemini-api/docs/audio"""
 
 SEARCHES_MAX = 32
 """One answer's searches; no recorded one did more than nine."""
@@ -65,7 +65,7 @@ def size_of(parsed: CountedBody, body: bytes) -> InputSize:
             elif kind == "image":
                 media.image(len(blob.data or "") if blob is not None else 0)
             elif kind == "audio":
-                _add_audio(media, blob)
+                media.audio(blob.data or "" if blob is not None else "", tokens_per_s=AUDIO_TOKENS_PER_S)
             elif kind == "video":
                 media.document_elsewhere()
                 media.bytes_apart += len(blob.data or "") if blob is not None else 0
@@ -108,14 +108,6 @@ def _media(parsed: CountedBody) -> list[tuple[str, Blob | None, FileData | None]
                     if given is not None:
                         found.append((kind_of(given.mime_type), shown.inline_data, shown.file_data))
     return found
-
-
-def _add_audio(media: MediaSize, blob: Blob | None) -> None:
-    encoded_bytes = len(blob.data or "") if blob is not None else 0
-    tokens = 1 + encoded_bytes * 3 // 4 // AUDIO_BYTES_PER_TOKEN_MIN
-    media.bytes_apart += encoded_bytes
-    media.tokens_at_most += tokens
-    media.tokens_estimated += 1 + tokens // 20
 
 
 def _has_schema(config: GenerationConfig | None) -> bool:

@@ -29,6 +29,8 @@ class SizedBody(ChatBody, frozen=True, kw_only=True):
     web_search_options: Raw = ABSENT
     plugins: Raw = ABSENT
     """OpenRouter's tools: by the search, by the page."""
+    search_parameters: Raw = ABSENT
+    """xAI's live search: by the source."""
 
 
 _CHAT_BODY = msgspec.json.Decoder(SizedBody)
@@ -43,6 +45,9 @@ _NEEDED = {
     "file": Capability.FILE_INPUT,
 }
 _MADE = {"image": Capability.IMAGE_OUTPUT, "audio": Capability.AUDIO_OUTPUT}
+
+_CALLERS_HANDS = frozenset({"function", "custom"})
+"""Tools that run at the caller's; what others cost beside their tokens is not known."""
 
 _NO_METADATA: Mapping[str, str] = {}
 
@@ -114,7 +119,7 @@ def read_chat(body: bytes) -> OpenAIChatIncoming:
         check_metadata(parsed.metadata)
     if parsed.model is not None and not 0 < len(parsed.model) <= 256:
         raise invalid("model", "must have 1 to 256 characters")
-    has_parts = any(type(message.content) is list for message in parsed.messages)
+    has_parts = any(type(message.content) is list or message.audio for message in parsed.messages)
     newer, older = parsed.max_completion_tokens, parsed.max_tokens  # servers differ in which of the two they keep to
     return OpenAIChatIncoming(
         body=body,
@@ -161,23 +166,32 @@ def _needs(parsed: SizedBody, *, has_parts: bool) -> frozenset[Capability]:
 def _size(parsed: SizedBody, body_bytes: int, *, has_parts: bool) -> InputSize:
     tools = bool(parsed.tools)
     searches = present(parsed.web_search_options) is not None
-    plugged = present(parsed.plugins) is not None
-    if not searches and not has_parts and not plugged:
+    apart = "plugins" if present(parsed.plugins) is not None else ""
+    if present(parsed.search_parameters) is not None:
+        apart = "search_parameters"
+    for tool in parsed.tools or ():
+        if tool.type not in _CALLERS_HANDS:
+            apart = tool.type
+    if not searches and not has_parts and not apart:
         return text_size(body_bytes, tools=tools)
     media = MediaSize()
-    if plugged:
+    if apart:
         media.provider_tool(fetches=True)
-        media.charged_apart = "plugins"
+        media.charged_apart = apart
     if searches:
         media.provider_tool(fetches=True, searches_at_most=1)
     for message in parsed.messages:
+        if message.audio:
+            media.document_elsewhere()  # an earlier answer's, which the provider has
         if isinstance(message.content, list):
             for part in message.content:
-                if part.image_url is not None:
+                if part.video_url or part.document_url:
+                    media.document_elsewhere()
+                elif part.image_url is not None:
                     url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
                     media.image(len(url))
                 elif part.input_audio is not None:
-                    media.audio(len(part.input_audio.data))
+                    media.audio(part.input_audio.data)
                 elif part.file is not None:
                     if part.file.file_data is not None:
                         media.document(len(part.file.file_data))

@@ -14,8 +14,9 @@ _CALLERS_HANDS = frozenset(
 )
 """Tools that run at the caller's; all others run at the provider's, and what they find is input."""
 
-_CHARGED_APART = ("code_interpreter", "file_search", "image_generation", "shell")
-"""OpenAI: by the container, by the search in files, by the image."""
+_KNOWN_FEES = ("web_search", "mcp")
+"""By the search, and nothing. OpenAI charges for others by the container, by the search in files, by the image; what a tool of whom
+else costs is not known."""
 
 _SCREENSHOT = msgspec.json.Decoder(ContentPart)
 _NEEDED = {
@@ -55,7 +56,7 @@ def measured(body: ResponsesBody, body_bytes: int) -> tuple[InputSize, frozenset
 def _add_tool(kind: str, calls_max: int | None, media: MediaSize) -> None:
     if kind in ("function", "custom", "namespace"):
         return  # in the body already
-    if kind.startswith(_CHARGED_APART):
+    if kind not in _CALLERS_HANDS and not kind.startswith(_KNOWN_FEES):
         media.charged_apart = kind
     searches = SEARCHES_MAX if calls_max is None else calls_max
     searches = searches if kind.startswith("web_search") else 0
@@ -96,4 +97,4 @@ def _add_parts(parts: list[ContentPart], media: MediaSize, kinds: set[str]) -> N
             else:
                 media.document_elsewhere()
         elif part.input_audio is not None:
-            media.audio(len(part.input_audio.data))
+            media.audio(part.input_audio.data)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from onevault.dialects.wire.input_size import AUDIO_BYTES_PER_MS_MIN
+import base64
+import binascii
 
+AUDIO_BYTES_PER_MS_MIN = 1
+"""8 kbit/s: no MP3 has less."""
+
+_HEAD_CHARACTERS = 64
 _CHUNKS_MAX = 64
 _SAMPLES = frozenset({1, 3, 0xFFFE})
 """WAVE formats whose bytes are samples, so that their number tells the time: PCM, floats, and either in the extensible form."""
@@ -37,6 +42,21 @@ def wav_ms(data: bytes) -> int | None:
             return -(-samples * 1000 // bytes_per_s) if bytes_per_s else None
         at += size + (size & 1)
     return None
+
+
+def bytes_per_s_at_least(encoded: str) -> int:
+    """How many bytes a second of audio in base64 has at least: of a WAV what its format says, of an MP3 the lowest bitrate.
+    0: its length does not tell how long it lasts, as silence takes next to nothing in other formats."""
+    try:
+        head = base64.b64decode(encoded[:_HEAD_CHARACTERS])
+    except (binascii.Error, ValueError):
+        return 0  # the provider will refuse it
+    if head[:4] == b"RIFF":
+        return _bytes_per_s(head[20:36]) if head[8:16] == b"WAVEfmt " else 0
+    is_mp3 = head[:3] == b"ID3" or (
+        len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0
+    )
+    return 1000 * AUDIO_BYTES_PER_MS_MIN if is_mp3 else 0
 
 
 def _bytes_per_s(head: bytes) -> int:

@@ -8,6 +8,7 @@ messages and the tools together, and only media must be counted apart.
 from __future__ import annotations
 
 from onevault.core.codec import InputSize
+from onevault.dialects.wire.audio_length import AUDIO_BYTES_PER_MS_MIN, bytes_per_s_at_least
 
 IMAGE_TOKENS_MAX = 48_169
 """OpenAI, gpt-4o-mini: 2,833 + 8 tiles × 5,667 (others of OpenAI ≤ 24,600 as patches × multiplier); Anthropic: ≤ 4,784."""
@@ -15,22 +16,16 @@ IMAGE_TOKENS_MAX = 48_169
 IMAGE_TOKENS_ESTIMATED = 1_200
 
 DOCUMENT_TOKENS_MAX = 1_000_000
-"""No provider takes a prompt longer than this, and the pages of a compressed document cannot be counted without opening it."""
+"""No provider takes a prompt longer than this. How many pages a document has its length does not tell: they can be compressed, and one
+page can stand in it any number of times."""
 
-PAGE_TOKENS_MAX = 7_784
-"""Anthropic, PDF support: each page as an image (≤ 4,784) and as its text (1,500–3,000)."""
-
-PAGE_BYTES_MIN = 1_024
-"""A page of a PDF with content of its own seldom takes less, even when it is compressed."""
-
-AUDIO_BYTES_PER_TOKEN_MIN = 100
-"""OpenAI: 10 tokens for a second of audio, and no codec in use makes less than 1,000 bytes of a second."""
-
-AUDIO_BYTES_PER_MS_MIN = 1
-"""The same in milliseconds: 8 kbit/s."""
+AUDIO_TOKENS_PER_S = 10
+"""OpenAI. (Google: 32.)"""
 
 AUDIO_BYTES_PER_MS_ESTIMATED = 16
 """128 kbit/s, as MP3 mostly has."""
+
+AUDIO_BYTES_PER_S_ESTIMATED = 4_000
 
 SEARCHES_MAX = 10
 """A search tool without a limit of its own may search as often as it likes; more than so many a call seldom does."""
@@ -74,18 +69,20 @@ class MediaSize:
 
     def document(self, encoded_bytes: int) -> None:
         """A PDF or the like in base64."""
-        pages = 1 + encoded_bytes * 3 // 4 // PAGE_BYTES_MIN
-        self._add(encoded_bytes, min(pages * PAGE_TOKENS_MAX, DOCUMENT_TOKENS_MAX), max(encoded_bytes // 40, 2_000))
+        self._add(encoded_bytes, DOCUMENT_TOKENS_MAX, max(encoded_bytes // 40, 2_000))
 
     def document_elsewhere(self) -> None:
         """A document that the provider fetches or already has: nothing is known about it."""
         self._add(0, DOCUMENT_TOKENS_MAX, 10_000)
 
-    def audio(self, encoded_bytes: int) -> None:
-        """Audio in base64."""
-        tokens = 1 + encoded_bytes * 3 // 4 // AUDIO_BYTES_PER_TOKEN_MIN
-        self._add(encoded_bytes, tokens, 1 + tokens // 4)
-        self.audio_bytes += encoded_bytes * 3 // 4
+    def audio(self, data: str, *, tokens_per_s: int = AUDIO_TOKENS_PER_S) -> None:
+        """Audio in base64; its beginning tells how many bytes a second has at least."""
+        data_bytes = len(data) * 3 // 4
+        per_s = bytes_per_s_at_least(data)
+        tokens = 1 + data_bytes * tokens_per_s // per_s if per_s else DOCUMENT_TOKENS_MAX
+        estimated = 1 + data_bytes * tokens_per_s // AUDIO_BYTES_PER_S_ESTIMATED
+        self._add(len(data), min(tokens, DOCUMENT_TOKENS_MAX), estimated)
+        self.audio_bytes += data_bytes
 
     def provider_tool(self, *, fetches: bool, searches_at_most: int = 0) -> None:
         """A tool of the provider's own: it `fetches` if what it finds is input, too; searches may be paid for apart."""
