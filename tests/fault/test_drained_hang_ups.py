@@ -20,10 +20,10 @@ INPUT_NANOS, OUTPUT_NANOS = 150, 600
 PRICES = "{input: 0.15, output: 0.60}"
 ENTRIES = {"oa": ("openai", "/v1"), "an": ("anthropic", ""), "go": ("google", "/v1beta")}
 MOMENTS = {
-    "before the head": "latency_ms=400",
-    "in the middle": "pace=80",
+    "before the head": "latency_ms=3000",
+    "in the middle": "pace=15",
     # All of the text has come, and what ends the stream has not.
-    "at the end": "stall_after={events}; stall_s=0.4",
+    "at the end": "stall_after={events}; stall_s=3",
 }
 EVENTS_BEFORE_TEXT = {"oa": 1, "an": 3, "go": 0}
 EVENTS_BEFORE_TEXT_OF_OPENAI = {"responses": 4, "completions": 0}
@@ -109,7 +109,7 @@ def configuration(url: str) -> str:
         for suffix, drains in (("", "true"), ("-stops", "false"))
         for name, (kind, path) in ENTRIES.items()
     )
-    return f"gateway: {{hangup_drain_timeout: 5s}}\nproviders:{entries}\n"
+    return f"gateway: {{hangup_drain_timeout: 60s}}\nproviders:{entries}\n"
 
 
 @pytest.fixture(scope="module")
