@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,18 @@ def test_a_new_credential_is_used_from_the_next_call_and_a_revoked_one_never_aga
     installed.gateway.admin(path, {"credential": {"api_key": second}}, method="PATCH")
     assert installed.used_by(caller) == second
     installed.gateway.admin(path, method="DELETE")
+    assert installed.used_by(caller) == GATEWAYS
+
+
+def test_a_key_is_validated_by_its_first_answer_and_expires_by_itself(installed: Installation) -> None:
+    caller = installed.gateway.new_key()
+    ends = datetime.now(UTC) + timedelta(seconds=4)
+    secret, kept = installed.own_key(caller.org_id, expires_at=ends.isoformat())
+    assert kept["last_validated"] is None
+    path = f"/provider-keys/{kept['provider_key_id']}"
+    if installed.used_by(caller) == secret:  # else this machine took four seconds for that
+        until(lambda: installed.gateway.admin(path)["last_validated"] is not None)
+    until(lambda: installed.gateway.admin(path)["status"] == "expired")
     assert installed.used_by(caller) == GATEWAYS
 
 

@@ -44,6 +44,7 @@ from onevault.core.identity import ProviderKey
 from onevault.core.ports import Entity
 from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
+from onevault.jobs.provider_keys import keep_provider_keys
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
 from onevault.pipeline.admit import Admit
@@ -153,6 +154,9 @@ async def running(
         follows = partial(follow, stores.directory, changed, clock, version=snapshot.version)
         following = asyncio.create_task(kept_going("identities", follows, clock))
         stack.callback(following.cancel)
+        keeps = partial(keep_provider_keys, access.provider_keys, stored.taken, stores.directory, changed, clock)
+        keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
+        stack.callback(keeping.cancel)
 
         sign_in = _sign_in(settings, stores, access, clock, transport=transport)
         authenticate = Authenticate(access, clock, sign_in)

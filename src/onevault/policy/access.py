@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
@@ -383,6 +383,10 @@ class Access:
         resolved = resolve(key, above, defaults=self._defaults)
         self._resolved[slot] = (key, above, resolved)
         return resolved
+
+    def provider_keys(self) -> Collection[ProviderKey]:
+        """All of them, whatever their status."""
+        return self._provider_keys.values()
 
     def provider_key(self, provider_key_id: str) -> ProviderKey | None:
         """The provider key with this id, whatever its status, or the tenant's active one with this name; None if there is none."""

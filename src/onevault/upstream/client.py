@@ -110,7 +110,8 @@ class Attempt:
         if endpoint is None:
             # The configuration changed between routing and sending.
             raise Fault(FaultKind.PROVIDER_ERROR, f"The provider {dispatch.target.provider} is no longer configured.")
-        if name := dispatch.target.credential or endpoint.stored_key:
+        name = dispatch.target.credential or endpoint.stored_key
+        if name:
             if self._stored is None:
                 raise Fault(FaultKind.INTERNAL, "The gateway cannot open the provider keys in its vault.")
             endpoint = await self._stored.endpoint(endpoint, name)
@@ -144,6 +145,8 @@ class Attempt:
                 error.provider_text = without_credential(error.provider_text, endpoint)
             await self._exchange.__aexit__(type(error), error, error.__traceback__)
             raise
+        if name and self._stored is not None and self.status < 400:
+            self._stored.note_taken(name)
         return self
 
     async def __aexit__(

@@ -16,6 +16,7 @@ from onevault.upstream.endpoint import Endpoint
 
 OPENED_MAX: Final = 1_024
 """How many credentials are kept open at a time; the one used longest ago is closed first."""
+_NOTED_AGAIN_MS: Final = 3600 * 1000
 TABLE: Final = "gateway.customer_provider_keys_s"
 COLUMN: Final = "api_key_encrypted"
 
@@ -42,6 +43,8 @@ class StoredCredentials:
         self._clock = clock
         self._rebuild = rebuild
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self.taken: dict[str, tuple[ProviderKey, int]] = {}
+        """By id: the key as its provider last took it, to the hour, and when."""
 
     async def endpoint(self, bare: Endpoint, name: str) -> Endpoint:
         """The endpoint with the credential of this id or name. What was opened serves as long as neither the key nor the
@@ -63,6 +66,16 @@ class StoredCredentials:
         if len(self._opened) > OPENED_MAX:
             self._opened.popitem(last=False)
         return endpoint
+
+    def note_taken(self, name: str) -> None:
+        """The provider answered a call with this key."""
+        key = self._find(name)
+        if key is None:
+            return
+        now_ms = self._clock.wall_ns() // 1_000_000
+        before = self.taken.get(key.provider_key_id)
+        if before is None or before[0] is not key or now_ms - before[1] > _NOTED_AGAIN_MS:
+            self.taken[key.provider_key_id] = (key, now_ms)
 
     def drop_changed(self) -> None:
         """Closes what was opened of keys that have changed or ended since: called whenever the directory changes."""
