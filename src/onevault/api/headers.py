@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onevault.api.asgi import Headers
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Metric, Principal
 from onevault.core.money import Nanos, format_usd
 from onevault.core.operations import Dialect
@@ -68,7 +69,19 @@ def _duration(seconds: float) -> bytes:
 
 
 async def money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) -> Headers:
-    """What the caller has used and has left: in the money limit with the least left, or in the user's month if there is none."""
+    """What the caller has used and has left: in the money limit with the least left, or in the user's month if there is none.
+
+    None of them while the ledger's store does not answer: an answer that was paid for is not refused for its headers.
+    """
+    try:
+        return await _money_headers(ledger, principal, now_ns=now_ns)
+    except Fault as fault:
+        if fault.kind is not FaultKind.STORE_UNAVAILABLE:
+            raise
+        return []
+
+
+async def _money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) -> Headers:
     tightest: tuple[Nanos, Nanos, Nanos] | None = None
     seen: dict[str, Figures] = {}
     for limit in principal.limits:

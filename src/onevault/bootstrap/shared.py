@@ -21,7 +21,7 @@ from onevault.stores.journal.lock import locked
 from onevault.stores.journal.places import Place, places, taken, worker_place
 from onevault.stores.journal.segment import segments
 from onevault.stores.journal.writer import JournalWriter
-from onevault.stores.reconcile import filled, reconcile
+from onevault.stores.reconcile import filled, filling_of, reconcile
 from onevault.stores.recovery import settle_left
 from onevault.stores.redis.engine import RedisEngine, open_redis
 from onevault.stores.redis.settings import RedisSettings
@@ -39,7 +39,8 @@ _LOOK_FOR_ORPHANS_S: Final = 5.0
 _FIRST_TRY_S: Final = 5.0
 """How long a start waits for Redis before it serves without: then everything is refused until it answers."""
 _SETTLE_DOWN_S: Final = 1.0
-"""How long the loaders of other processes get to bring in their journals before an empty store is filled from the vault."""
+"""How long the loaders of all processes get to bring in their journals before a store that was emptied is filled from the vault."""
+_LOOK_AT_FILLING_S: Final = 1.0
 _OTHERS_LOAD_S: Final = 1.0
 
 
@@ -141,13 +142,15 @@ class _Host:
         self._clock = clock
         self._emptied = emptied
         self._seen: dict[str, tuple[str, int]] = {}
+        self._standing: str | None = None
 
-    async def until_counted(self) -> None:
-        """Returns when the store is filled and has what this process's journal says."""
+    async def until_counted(self, *, settle_down_s: float = 0.0) -> None:
+        """Returns when the store is filled and has what this process's journal says. An empty one is filled after `settle_down_s`, in
+        which the loaders of all processes bring in what their journals have."""
         while True:
             self._emptied.clear()
             try:
-                await self._count(self._place)
+                self._standing = await self._count(self._place, settle_down_s=settle_down_s)
             except Fault as fault:
                 if fault.kind is not FaultKind.STORE_UNAVAILABLE:
                     raise
@@ -156,12 +159,24 @@ class _Host:
                 return
 
     async def keep_counted(self) -> None:
-        """Waits for the store to be found empty, and sees to it."""
+        """Sees to it whenever the store has been emptied, whoever found that."""
         while True:
-            await self._emptied.wait()
-            _log.warning("the shared ledger is empty or was away: it is made to agree with vault and journal")
-            await self.until_counted()
-            _log.info("the shared ledger counts again")
+            if not await self._is_to_be_counted():
+                continue
+            _log.warning("the shared ledger was emptied or away: it is made to agree with vault and journal")
+            await self.until_counted(settle_down_s=_SETTLE_DOWN_S)
+            _log.info("the shared ledger has what this process's journal says")
+
+    async def _is_to_be_counted(self) -> bool:
+        """Waits a moment for the store to be found empty; whether it was, or has been filled anew by another process."""
+        try:
+            async with asyncio.timeout(_LOOK_AT_FILLING_S):
+                await self._emptied.wait()
+        except TimeoutError:
+            with suppress(Fault):
+                return await self._engine.restore.standing(self._tenant_id) != self._standing
+            return False
+        return True
 
     async def look_for_orphans(self) -> None:
         """Settles and loads what processes of this host left that are gone and have not come back."""
@@ -189,15 +204,11 @@ class _Host:
             return LedgerHealth(False, "Redis has lost its data and is being filled")
         return LedgerHealth(True, f"in Redis; {self._engine.leases.alive} calls held here, {owed} settlements wait")
 
-    async def _count(self, place: Place) -> None:
+    async def _count(self, place: Place, *, settle_down_s: float = 0.0) -> str:
+        """What the store had been filled with when this journal was counted."""
         restore = self._engine.restore
-        filling = await filled(
-            restore,
-            self._vault,
-            self._clock,
-            tenant_id=self._tenant_id,
-            journal=self._place.name,
-            settle_down_s=_SETTLE_DOWN_S,
+        standing = await filled(
+            restore, self._vault, self._clock, tenant_id=self._tenant_id, settle_down_s=settle_down_s
         )
         await reconcile(
             self._engine.ledger,
@@ -205,10 +216,11 @@ class _Host:
             place.directory,
             name=place.name,
             tenant_id=self._tenant_id,
-            filling=filling,
+            filling=filling_of(standing),
             now_ns=self._clock.wall_ns(),
             known_s=self._engine.batches.settings.settled_kept_s,
         )
+        return standing
 
     async def _adopt(self, place: Place) -> tuple[str, int]:
         """Ends what is left in a journal; how far it went."""

@@ -10,14 +10,14 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.ports import Clock, Ledger
-from onevault.core.records import QuotaReset, Record, Settled
-from onevault.stores.journal.reader import Damage, read
+from onevault.core.records import Held, QuotaReset, Settled
+from onevault.stores.journal.reader import read
 from onevault.stores.journal.segment import segments
 from onevault.stores.recovery import SETTLED_TOGETHER
 from onevault.stores.redis.restore import Restore
@@ -38,20 +38,17 @@ class Filling(msgspec.Struct, frozen=True):
     positions: dict[str, JournalPosition]
 
 
-async def filled(
-    restore: Restore, vault: Vault, clock: Clock, *, tenant_id: str, journal: str, settle_down_s: float
-) -> Filling:
-    """Fills the store where it is empty; what it was filled with. However many processes ask, one fills.
+async def filled(restore: Restore, vault: Vault, clock: Clock, *, tenant_id: str, settle_down_s: float) -> str:
+    """Fills the store where it is empty; what it was filled with (`filling_of`). However many processes ask, one fills.
 
-    Where the vault knows of other journals than this process's, waits `settle_down_s` before it reads the sums for a store that is
-    empty, so that their loaders bring in what they have. Raises Fault STORE_UNAVAILABLE, or what the vault raises.
+    Waits `settle_down_s` before it reads the sums for a store that is empty. Raises Fault STORE_UNAVAILABLE, or what the vault raises.
     """
-    has_waited = False
+    has_waited = not settle_down_s
     while True:
         standing = await restore.standing(tenant_id)
         if standing is not None:
-            return msgspec.json.decode(standing, type=Filling) if standing else Filling("", {})
-        if not has_waited and (await vault.read(positions_of)).keys() - {journal}:
+            return standing
+        if not has_waited:
             await clock.sleep(settle_down_s)
             has_waited = True
             continue
@@ -68,6 +65,11 @@ async def filled(
             await clock.sleep(_ASK_AGAIN_S)
 
 
+def filling_of(standing: str) -> Filling:
+    """What is kept with a store that was filled."""
+    return msgspec.json.decode(standing, type=Filling) if standing else Filling("", {})
+
+
 async def reconcile(
     ledger: Ledger,
     restore: Restore,
@@ -81,14 +83,14 @@ async def reconcile(
 ) -> int:
     """Counts in the store what a journal has that the store may not know; how many settlements that were.
 
-    Where the store was filled since this journal was last reconciled: all of it that was not in the sums. Otherwise what is so young
-    (less than `known_s`) that the store knows the ids of what it has counted: a settlement that was owed to it when the process
-    died is among them. Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
+    That is at most what was not in the sums that it was filled with. Where it has been filled since this journal was last reconciled, all
+    of that; otherwise what is so young (less than `known_s`) that the store knows the ids of what it has counted: a settlement
+    that was owed to it when the process died is among them. Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
     """
     is_new = await restore.reconciled(tenant_id, name) != filling.id
-    known_since_ns = now_ns - int((known_s - _SPARE_S) * 1_000_000_000)
-    in_sums = filling.positions.get(name, JournalPosition()) if is_new else None
-    found = await asyncio.to_thread(lambda: list(_to_settle(directory, in_sums, known_since_ns)))
+    since_ns = 0 if is_new else now_ns - int((known_s - _SPARE_S) * 1_000_000_000)
+    in_sums = filling.positions.get(name, JournalPosition())
+    found = await asyncio.to_thread(lambda: list(_to_settle(directory, in_sums, since_ns)))
     counted = 0
     for start in range(0, len(found), SETTLED_TOGETHER):
         together = found[start : start + SETTLED_TOGETHER]
@@ -102,20 +104,14 @@ async def reconcile(
     return counted
 
 
-def _counts(record: Record) -> TypeGuard[Settled]:
-    """Whether it is the settlement of a call that was held; one that was refused before counts nowhere."""
-    return isinstance(record, Settled) and record.held
-
-
-def _to_settle(directory: Path, in_sums: JournalPosition | None, known_since_ns: int) -> Iterator[Settled | QuotaReset]:
-    """What is not in the sums, or (None: the sums are older than this journal's last reconciliation) what is young."""
-    damages: list[Damage] = []
+def _to_settle(directory: Path, in_sums: JournalPosition, since_ns: int) -> Iterator[Settled | QuotaReset]:
+    """What is not in the sums that the store was filled with, and happened since a moment."""
     for segment in segments(directory):
-        if in_sums is not None and segment.name < in_sums.segment:
+        if segment.name < in_sums.segment:
             continue
-        for record, end in read(segment, damages=damages, holds=False):
-            if in_sums is None:
-                if _counts(record) and record.at_ns >= known_since_ns:
-                    yield record
-            elif JournalPosition(segment.name, end) > in_sums and (isinstance(record, QuotaReset) or _counts(record)):
+        for record, end in read(segment, damages=[], holds=False):
+            if JournalPosition(segment.name, end) <= in_sums or isinstance(record, Held) or record.at_ns < since_ns:
+                continue
+            # A reset is done once: to repeat it would forget what came after it.
+            if record.held if isinstance(record, Settled) else not since_ns:
                 yield record
