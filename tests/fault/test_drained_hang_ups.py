@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,8 @@ def _asked(surface: str, model: str, text: str, *, stream: bool) -> tuple[str, d
             return "/v1/completions", said | {"prompt": text, "max_tokens": 100}
         case "own":
             return "/v1/ai/completions", said | {"prompt": text, "max_tokens": 100}
+        case "embeddings":
+            return "/v1/embeddings", {"model": model, "input": text}
         case "gemini":
             return _gemini(model, text, stream=stream)
         case _:
@@ -58,7 +61,7 @@ def _asked(surface: str, model: str, text: str, *, stream: bool) -> tuple[str, d
             }
 
 
-SURFACES = ("chat", "messages", "responses", "completions", "own", "gemini", "passthrough")
+SURFACES = ("chat", "messages", "responses", "completions", "own", "gemini", "passthrough", "embeddings")
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,9 @@ CASES = [
     for number, case in enumerate(
         (surface, entry, stream, moment)
         for surface in SURFACES
-        for entry in (ENTRIES if surface != "passthrough" else ("oa",))
+        for entry in (ENTRIES if surface not in ("passthrough", "embeddings") else ("oa",))
         for stream in (False, True)
+        if not stream or surface != "embeddings"
         for moment in (MOMENTS if stream else ("before the head",))
     )
 ]
@@ -174,10 +178,13 @@ async def test_who_hangs_up_on_a_provider_that_bills_on_pays_for_all_that_it_mad
         made = seen["made"][case.model]
         assert made["outcome"] == "completed", case
         assert (row.outcome, row.fault, row.source) == ("CANCELLED", "CLIENT_CLOSED", "provider"), case
-        assert row.output_tokens == made["output_tokens"] == OUTPUT_TOKENS, case
+        assert row.output_tokens == made["output_tokens"] == (0 if case.surface == "embeddings" else OUTPUT_TOKENS), (
+            case
+        )
         assert row.cost == INPUT_NANOS * row.input_tokens + OUTPUT_NANOS * row.output_tokens, case
         assert 0 < row.cost <= row.amount_held, case
-    assert sum(row.input_tokens for row in seen["rows"].values()) == seen["stats"]["input_tokens"]
+    generated = sum(seen["rows"][case.model].input_tokens for case in CASES if case.surface != "embeddings")
+    assert generated == seen["stats"]["input_tokens"]  # which has generations alone
     assert (seen["held_nanos"], seen["total_usage_nanos"]) == (0, sum(row.cost for row in seen["rows"].values()))
     assert metric(gateway, "onevault_drains_running") == 0
     assert metric(gateway, 'onevault_drains_total{end="finished"}') >= len(CASES) - len(SURFACES)
@@ -200,3 +207,48 @@ async def test_who_hangs_up_on_a_provider_that_stops_pays_for_what_was_delivered
         assert row.output_tokens == delivered if delivered is not None else 0 < row.output_tokens < OUTPUT_TOKENS, case
     assert (seen["held_nanos"], seen["total_usage_nanos"]) == (0, sum(row.cost for row in seen["rows"].values()))
     assert metric(gateway, 'onevault_drains_total{end="finished"}') == drains_before
+
+
+async def test_drains_have_their_number_and_end_with_the_process(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    config = f"""
+gateway: {{drain_timeout: 1s, hangup_drains_max: 1}}
+providers:
+  oa:
+    type: openai
+    api_key: k-0123456789
+    base_url: {simulator.base_url}/v1
+    drain_on_hangup: true
+    models: [{{name: m-1, prices: {PRICES}}}, {{name: m-2, prices: {PRICES}}}]
+"""
+    gateway = GatewayProcess(tmp_path, config=config)
+    gateway.start()
+    key = gateway.new_key(organization={"monthly_budget_usd": 10}, concurrent_requests=2)
+    simulator.reset()
+    for number in (1, 2):
+        body = question(model=f"m-{number}", stream=True, simulate="output_tokens=30; stall_after=11; stall_s=90")
+        answer = await begin(gateway.port, CHAT, body, key=key.api_key)
+        await answer.wait_for_bytes(700)
+        answer.hang_up()
+        if number == 1:
+            await _until(lambda: metric(gateway, "onevault_drains_running") == 1)
+    await _until(lambda: metric(gateway, 'onevault_drains_total{end="no_room"}') == 1)
+    (row,) = await asyncio.to_thread(recorded, gateway, key, 1)
+    assert (row.model_asked, row.outcome, row.source) == ("m-2", "CANCELLED", "estimated")
+    figures = gateway.admin(f"/users/{key.user_id}/usage")
+    assert figures["held_nanos"] > 0, "what is read on is held"
+    assert metric(gateway, "onevault_calls_in_flight") == 1
+    assert await asyncio.to_thread(gateway.stop) == 0
+    rows = vault_files.rows(gateway.data_dir)
+    assert {(row.model_asked, row.outcome, row.source) for row in rows} == {
+        ("m-1", "CANCELLED", "estimated"),
+        ("m-2", "CANCELLED", "estimated"),
+    }
+    assert all(0 < row.cost < row.amount_held and row.output_tokens == 10 for row in rows)
+    assert {each["outcome"] for each in simulator.calls()} == {"cancelled_by_client"}
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not await asyncio.to_thread(happened):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.02)
