@@ -29,6 +29,8 @@ async def examine(settings: Settings) -> list[Finding]:
     """Every finding. Sends nothing to a provider: it only connects."""
     findings = [Finding("configuration", True, str(settings.source or "environment and defaults"))]
     findings += [await _directory(settings), _port(settings)]
+    if settings.gateway.database_url is not None:
+        findings.append(await _database(settings))
     found = endpoints(settings, simulator_url=None)
     if not found:
         findings.append(Finding("providers", True, "none configured: the built-in simulator answers"))
@@ -51,10 +53,21 @@ async def _directory(settings: Settings) -> Finding:
             return Finding(
                 name, False, f"only {free >> 20} MiB are free; calls are refused when the journal cannot be written"
             )
+        if settings.gateway.database_url is not None:
+            return Finding(name, True, f"writable, {free >> 20} MiB free")
         async with open_vault(directory):
             return Finding(name, True, f"writable, {free >> 20} MiB free, vault opens")
     except (OSError, VaultUnusable) as error:
         return Finding(name, False, str(error))
+
+
+async def _database(settings: Settings) -> Finding:
+    """The vault on its server. Its name shows no password."""
+    try:
+        async with open_vault(settings.gateway.data_dir, database_url=settings.gateway.vault_url) as vault:
+            return Finding(f"vault {vault.database.where}", True, "opens")
+    except VaultUnusable as error:
+        return Finding("vault", False, str(error))
 
 
 def _port(settings: Settings) -> Finding:

@@ -21,7 +21,7 @@ async def open_office(config: Path | None) -> AsyncGenerator[Office]:
     settings = load(config, os.environ)
     settings.gateway.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        async with open_vault(settings.gateway.data_dir) as vault:
+        async with open_vault(settings.gateway.data_dir, database_url=settings.gateway.vault_url) as vault:
             yield office_of(
                 VaultDirectory(vault, SystemClock()),
                 clock=SystemClock(),

@@ -63,7 +63,7 @@ async def open_shared(settings: Settings, clock: Clock, *, worker: int) -> Async
                 raise Fault(FaultKind.CONFLICT, message)
             try:
                 async with (
-                    open_vault(directory) as vault,
+                    open_vault(directory, database_url=settings.gateway.vault_url) as vault,
                     open_redis(
                         url.reveal(),
                         tenant_of=lambda _: tenant_id,
@@ -180,9 +180,10 @@ class _Host:
 
     async def look_for_orphans(self) -> None:
         """Settles and loads what processes of this host left that are gone and have not come back."""
+        gateway = self._settings.gateway
         while True:
             await self._clock.sleep(_LOOK_FOR_ORPHANS_S)
-            for place in places(self._settings.gateway.data_dir):
+            for place in places(gateway.data_dir, has_own_vault=gateway.database_url is None):
                 newest = segments(place.directory)[-1:]
                 if place == self._place or not newest:
                     continue

@@ -1,4 +1,4 @@
-"""`onevault migrate …`: changes of what is stored that no running gateway makes by itself."""
+"""`onevault migrate`: brings the vault to this version of the schema, and changes what no running gateway changes by itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from onevault.bootstrap.migrate import Migrated, migrate_vault
 from onevault.bootstrap.rotate import rotate_keys
 from onevault.cli.output import Json, show, told
 from onevault.config.load import load
@@ -19,12 +20,19 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="The configuration file; else ONEVAULT_CONFIG, else onevault.yaml.")
 ]
 
-migrate = typer.Typer(help="Changes what is stored.", no_args_is_help=True)
+migrate = typer.Typer(
+    help="Brings the vault to this version of the schema, or changes what is stored.", invoke_without_command=True
+)
 
 
 @migrate.callback()
-def _migrate() -> None:
-    pass
+def vault(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """Brings the vault to this version of the schema. A start does so too; here it is done before, and by whom you choose."""
+    if context.invoked_subcommand is not None:
+        return
+    with told(as_json=json):
+        done = asyncio.run(migrate_vault(load(config, os.environ)))
+    show(done._asdict() | {"changed": done.before != done.after}, as_json=json, text=_migrated(done))
 
 
 @migrate.command("rotate-keys")
@@ -42,10 +50,18 @@ def rotate(
     """
     with told(as_json=json):
         done = asyncio.run(rotate_keys(load(config, os.environ), data_keys=data_keys))
-    show(msgspec.to_builtins(done), as_json=json, text=_text(done))
+    show(msgspec.to_builtins(done), as_json=json, text=_rotated(done))
 
 
-def _text(done: Rotated) -> str:
+def _migrated(done: Migrated) -> str:
+    if done.before == done.after:
+        return f"{done.vault} has schema version {done.after} already: nothing to do."
+    if done.before == 0:
+        return f"{done.vault}: created, schema version {done.after}."
+    return f"{done.vault}: brought from schema version {done.before} to {done.after}."
+
+
+def _rotated(done: Rotated) -> str:
     return (
         f"The master key is {done.master_key_id}. Data keys: {done.data_keys_rewrapped} wrapped anew, {done.data_keys_made} made, "
         f"{done.data_keys_retired} retired. Provider keys: {done.provider_keys_resealed} sealed anew, "

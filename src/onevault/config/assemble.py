@@ -35,6 +35,7 @@ from onevault.core.money import Nanos
 
 DEFAULT_DATA_DIR: Final = Path("onevault-data")
 EMBEDDED_DATABASE: Final = ("sqlite", "sqlite:", "sqlite://")
+DATABASE_SCHEMES: Final = ("postgresql", "postgres")
 AUTO: Final = "auto"
 
 
@@ -89,6 +90,7 @@ def _gateway(written: GatewayWritten, problems: list[Problem]) -> GatewaySetting
             hangup_drain_timeout_s="hangup_drain_timeout",
             hangup_drain_bytes_max="hangup_drain_size_max",
         ),
+        database_url=_database(written.database_url),
         redis_url=Secret(written.redis_url) if written.redis_url else None,
         outgoing_proxy=Secret(written.outgoing_proxy) if written.outgoing_proxy else None,
         outgoing_ca_file=_file(written.outgoing_ca_file),
@@ -133,18 +135,26 @@ def _check_redis(written: GatewayWritten, problems: list[Problem]) -> None:
         problems.append(Problem("gateway.workers", message, "1, or gateway.redis_url for a ledger that they share"))
 
 
+def _database(url: str | None) -> Secret | None:
+    return None if url is None or url.lower() in EMBEDDED_DATABASE else Secret(url)
+
+
 def _check_database(url: str | None, problems: list[Problem]) -> None:
-    """The vault is SQLite in the data directory; a URL may say so, and nothing else yet."""
+    """The vault is SQLite in the data directory, or on a PostgreSQL server. What the URL says never leaves in a message."""
     if url is None or url.lower() in EMBEDDED_DATABASE:
         return
-    scheme = url.partition(":")[0].partition("+")[0].lower()
-    what = {"postgresql": "PostgreSQL", "postgres": "PostgreSQL", "sqlite": "a vault outside the data directory"}.get(
-        scheme
-    )
-    message = f"{NOT_AVAILABLE}: {what}" if what else "not the URL of a database that can be used"
-    problems.append(
-        Problem("gateway.database_url", message, "sqlite:// or nothing; `gateway.data_dir` says where the vault is")
-    )
+    scheme = url.partition(":")[0].lower()
+    try:
+        parts = urlsplit(url)
+        is_fine = scheme in DATABASE_SCHEMES and len(parts.path) > 1 and (parts.port or 1) > 0
+    except ValueError:
+        is_fine = False
+    if not is_fine:
+        message = "not the URL of a database that can be used"
+        if scheme == "sqlite":
+            message = f"{NOT_AVAILABLE}: a vault outside the data directory"
+        expected = "postgresql://user:password@host:5432/database, or nothing for SQLite in `gateway.data_dir`"
+        problems.append(Problem("gateway.database_url", message, expected))
 
 
 def _security(written: SecurityWritten, problems: list[Problem]) -> SecuritySettings:

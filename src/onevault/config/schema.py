@@ -6,8 +6,8 @@ of its own, so nobody fills in defaults later.
 
     Settings
       gateway     version, environment, host, port, workers, data_dir, durability, body_bytes_max, header_bytes_max,
-                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max, redis_url,
-                  hangup_drains_max, hangup_drain_timeout_s, hangup_drain_bytes_max,
+                  header_timeout_s, body_timeout_s, idle_timeout_s, heartbeat_s, drain_timeout_s, calls_in_flight_max,
+                  database_url, redis_url, hangup_drains_max, hangup_drain_timeout_s, hangup_drain_bytes_max,
                   outgoing_proxy, outgoing_ca_file, outgoing_certificate_file, outgoing_key_file
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
                   retries_max, and what some kinds need: region, project, account_id, gateway_id, api_version,
@@ -79,6 +79,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """For how long each of them is."""
     hangup_drain_bytes_max: int = 16 * MIB
     """And how much of its generated text."""
+    database_url: Secret | None = None
+    """The PostgreSQL server that has the vault; its URL may hold a password. None: SQLite in the data directory."""
     redis_url: Secret | None = None
     """Where the ledger is that several processes share; its URL may hold a password. None: in this process's memory."""
     outgoing_proxy: Secret | None = None
@@ -88,6 +90,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     outgoing_certificate_file: Path | None = None
     outgoing_key_file: Path | None = None
     """The client certificate shown to providers that ask for one, and its key."""
+
+    @property
+    def vault_url(self) -> str:
+        """Where the vault is, for whoever opens it; "" for the data directory."""
+        return self.database_url.reveal() if self.database_url else ""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -231,3 +231,45 @@ async def test_usage_by_model_is_summed_per_scope_and_month(
         ModelUsage("openai", "gpt-4o-mini", 1, 100, 15, Nanos(1_000_015))
     ]
     assert await usage.by_model(ScopeId("key:unknown"), "2026-11") == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_postgresql_cannot_keep_of_a_call_is_replaced_and_holds_nothing_up(
+    requests: VaultRequests, journal: Path, ask: Ask
+) -> None:
+    odd = settled_call(
+        1,
+        end_user="a\x00b",
+        model_asked="\x00",
+        metadata={"\x00": "\\u0000\x00"},
+        request_ip="fe80::1%eth0",
+        user_agent="{}, \\N \t\n",
+        cost=Nanos(8_388_608_000_000_001),
+    )
+    write_segment(journal, 1, [odd, *both([2])])
+    found = await requests.find(odd.call_id)
+    kept = msgspec.structs.replace(
+        odd,
+        end_user="a\u2400b",
+        model_asked="\u2400",
+        metadata={"\u2400": "\\u0000\u2400"},
+        request_ip="fe80::1",
+    )
+    assert found == kept
+    assert await requests.find(f"{2:032x}") == settled_call(2)
+    digest = sha256(msgspec.msgpack.encode(found)).digest()
+    assert (digest,) in await ask("SELECT hash_diff FROM gateway.api_request_s")
+    costs = await ask("SELECT customer_cost::text FROM gateway.api_request_s ORDER BY customer_cost DESC LIMIT 1")
+    assert costs == [("8388608.000000001",)]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_settlements_of_every_shape_come_back_from_postgresql(requests: VaultRequests, journal: Path) -> None:
+    shapes = [
+        settled_call(number, request_ip=address, provider=provider, time_zone="Asia/Kathmandu", attempts=attempts)
+        for number, (address, provider, attempts) in enumerate(
+            [("", "", ()), ("192.0.2.1", "x", ()), ("::ffff:192.0.2.1", "größe", settled_call(1).attempts * 3)]
+        )
+    ]
+    write_segment(journal, 1, shapes)
+    assert [await requests.find(shape.call_id) for shape in shapes] == shapes

@@ -32,9 +32,10 @@ class Place(msgspec.Struct, frozen=True):
     directory: Path
 
 
-def main_place(data_directory: Path) -> Place:
-    """The journal of a gateway that is one process."""
-    return Place(MAIN, data_directory / MAIN)
+def main_place(data_directory: Path, *, has_own_vault: bool = True) -> Place:
+    """The journal of a gateway that is one process. A vault of its own knows it as `journal`; one that other hosts may share knows
+    whose it is. Raises OSError where the host's name cannot be kept."""
+    return Place(MAIN if has_own_vault else f"{_host(data_directory)}/{MAIN}", data_directory / MAIN)
 
 
 def worker_place(data_directory: Path, number: int) -> Place:
@@ -42,13 +43,14 @@ def worker_place(data_directory: Path, number: int) -> Place:
     return Place(f"{_host(data_directory)}/{number}", data_directory / MAIN / f"worker-{number}")
 
 
-def places(data_directory: Path) -> list[Place]:
+def places(data_directory: Path, *, has_own_vault: bool = True) -> list[Place]:
     """Every journal that there is, the main one first."""
     directory = data_directory / MAIN
     if not directory.is_dir():
         return []
     numbers = sorted(int(found[1]) for entry in directory.iterdir() if (found := _WORKER.fullmatch(entry.name)))
-    return [main_place(data_directory), *(worker_place(data_directory, number) for number in numbers)]
+    main = main_place(data_directory, has_own_vault=has_own_vault)
+    return [main, *(worker_place(data_directory, number) for number in numbers)]
 
 
 @contextmanager

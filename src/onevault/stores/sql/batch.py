@@ -11,6 +11,7 @@ from onevault.core.windows import day_and_month
 from onevault.stores.journal.places import MAIN
 from onevault.stores.rollup import JournalPosition
 from onevault.stores.sql import locks
+from onevault.stores.sql.fitting import kept_everywhere
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.hubs import MissingHubs
 from onevault.stores.sql.moments import timestamp
@@ -66,6 +67,12 @@ class Batch:
                 self.settled.setdefault(record.call_id, record)
             elif isinstance(record, QuotaReset):
                 self.resets.append(record)
+
+    def fitting(self) -> Batch:
+        """The same with calls that every engine can keep."""
+        fitting = Batch(self.resets, begins=self.begins, ends=self.ends, journal=self.journal)
+        fitting.settled = {call_id: kept_everywhere(record) for call_id, record in self.settled.items()}
+        return fitting
 
     def without(self, loaded: set[str]) -> list[Settled]:
         """The settlements of calls that are not loaded yet."""

@@ -6,9 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine
 
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql"
-"""The names of the dialects, as connections know them."""
+from onevault.stores.sql.lease import LedgerLease
 
 
 class Database(Protocol):
@@ -36,6 +34,9 @@ class Database(Protocol):
 
     def checkpoint(self) -> bool:
         """Whether every commit is on the disk by now; False: not yet, ask again later."""
+
+    def lease(self) -> LedgerLease | None:
+        """What lets one process keep the ledger of this vault in its memory; None where the data directory's lock does."""
 
     def break_off(self) -> None:
         """Ends every connection: whoever waits on one gets the driver's error. The next piece of work makes a new one."""

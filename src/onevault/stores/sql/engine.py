@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -17,12 +18,7 @@ from onevault.stores.sql.database import Database
 from onevault.stores.sql.schema.create import SchemaTooNew, bring_up
 from onevault.stores.sql.sqlite import SqliteDatabase
 
-try:
-    from onevault.stores.sql.postgres import PostgresDatabase
-except ModuleNotFoundError as error:
-    if error.name != "psycopg":
-        raise
-    PostgresDatabase = None  # type: ignore[assignment, misc]
+_POSTGRES: Final = "onevault.stores.sql.postgres"
 
 T = TypeVar("T")
 
@@ -80,12 +76,14 @@ class Vault:
         closing = asyncio.create_task(asyncio.to_thread(self._close))
         await self._patiently(closing)
 
-    def bring_up(self) -> None:
-        """Creates or checks the vault; blocking. Raises VaultUnusable."""
+    def bring_up(self) -> tuple[int, int]:
+        """Creates or checks the vault; blocking. From which version of the schema to which it came (0: there was nothing).
+
+        Raises VaultUnusable."""
         where = self.database.where
         try:
             self.database.prepare()
-            _within(self.database.writer, bring_up)
+            return _within(self.database.writer, bring_up)
         except (SchemaTooNew, OSError) as error:
             raise VaultUnusable(f"{where}: {error}") from error
         except DBAPIError as error:
@@ -140,8 +138,8 @@ def vault_directory(data_directory: Path, database_url: str) -> Path:
         path = database_url.removeprefix("sqlite:///")
         return Path(path) if path else data_directory
     raise VaultUnusable(
-        "ONEVAULT_DATABASE_URL: must be postgresql://user:password@host:5432/database, sqlite:///directory, "
-        "or unset for SQLite in the data directory"
+        "gateway.database_url: must be postgresql://user:password@host:5432/database, sqlite:///directory, "
+        "or nothing for SQLite in the data directory"
     )
 
 
@@ -153,14 +151,18 @@ def is_postgresql(database_url: str) -> bool:
 def _database(directory: Path, database_url: str, *, busy_timeout_ms: int) -> Database:
     if not is_postgresql(database_url):
         return SqliteDatabase(vault_directory(directory, database_url), busy_timeout_ms=busy_timeout_ms)
-    if PostgresDatabase is None:
-        raise VaultUnusable(
-            "ONEVAULT_DATABASE_URL: PostgreSQL needs its driver: install onevault[postgres], then start again"
-        )
     try:
-        return PostgresDatabase(database_url, lock_timeout_ms=busy_timeout_ms)
+        # Not at the top: who does not use PostgreSQL need not have its driver installed, nor wait for it.
+        postgres = import_module(_POSTGRES)
+    except ImportError as error:
+        raise VaultUnusable(
+            f"gateway.database_url: PostgreSQL needs its driver ({error}): install onevault[postgres], then start again"
+        ) from None
+    try:
+        made: Database = postgres.PostgresDatabase(database_url, lock_timeout_ms=busy_timeout_ms)
     except ValueError as error:
-        raise VaultUnusable(f"ONEVAULT_DATABASE_URL: {error}") from None
+        raise VaultUnusable(f"gateway.database_url: {error}") from None
+    return made
 
 
 def _within(engine: Engine, work: Callable[[Connection], T]) -> T:

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Window
@@ -182,6 +182,12 @@ class Loader:
         return Step(position=ends, records=len(records), more=len(records) == self._batch_records_max)
 
     def _store(self, begin: Begin, batch: Batch) -> None:
+        try:
+            self._store_rows(begin, batch)
+        except DataError:
+            self._store_rows(begin, batch.fitting())
+
+    def _store_rows(self, begin: Begin, batch: Batch) -> None:
         settled = list(batch.settled.values())
         missing = self._known.missing(settled)
         if missing:

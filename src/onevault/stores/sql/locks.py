@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from onevault.stores.sql.database import POSTGRESQL
+from onevault.stores.sql.dialects import POSTGRESQL
 
 SCHEMA: Final = "schema"
 """Who brings the tables to a version."""
@@ -34,5 +34,9 @@ def shared(connection: Connection, name: str) -> None:
 
 def _lock(connection: Connection, function: str, name: str) -> None:
     if connection.dialect.name == POSTGRESQL:
-        number = int.from_bytes(sha256(f"onevault {name}".encode()).digest()[:8], "big", signed=True)
-        connection.exec_driver_sql(f"SELECT {function}(%s)", (number,))
+        connection.exec_driver_sql(f"SELECT {function}(%s)", (number(name),))
+
+
+def number(name: str) -> int:
+    """By which PostgreSQL knows a lock: eight bytes with a sign."""
+    return int.from_bytes(sha256(f"onevault {name}".encode()).digest()[:8], "big", signed=True)

@@ -9,9 +9,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from onevault.stores.sql.lease import LedgerLease
 
 READERS_MAX: Final = 4
 ANSWER_TIMEOUT_S: Final = 10.0
@@ -47,6 +49,7 @@ class PostgresDatabase:
         """Raises ValueError for what is no URL of a server, without repeating it."""
         parsed = parsed_url(url)
         self.where = shown(parsed)
+        self._url = parsed
         self._open: set[psycopg.Connection[Any]] = set()
         waits = f"-c lock_timeout={lock_timeout_ms} -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
         self.reader = self._engine(parsed, READERS_MAX, isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -64,6 +67,12 @@ class PostgresDatabase:
             # Not `close`, which would take the descriptor away from the thread that waits on it.
             with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as shared:
                 shared.shutdown(socket.SHUT_RDWR)
+
+    def lease(self) -> LedgerLease:
+        sessions = create_engine(
+            self._url, connect_args=_LIBPQ, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
+        )
+        return LedgerLease(sessions, self.where)
 
     def _engine(self, url: URL, connections_max: int, options: str = "", **execution: object) -> Engine:
         said = url.query.get("options", "")

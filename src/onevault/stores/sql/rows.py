@@ -12,7 +12,7 @@ import msgspec
 
 from onevault.core.records import Caller, Outcome, Settled
 from onevault.core.usage import TIER_LENGTH_MAX
-from onevault.stores.sql.database import POSTGRESQL, SQLITE
+from onevault.stores.sql.dialects import POSTGRESQL, SQLITE
 from onevault.stores.sql.hashing import GHOST_KEY, cached_hash_key, hash_key
 from onevault.stores.sql.moments import timestamp
 from onevault.stores.sql.schema import calls

@@ -48,6 +48,9 @@ class SqliteDatabase:
         finally:
             connection.close()
 
+    def lease(self) -> None:
+        return None
+
     def break_off(self) -> None:
         """Files answer or fail by themselves."""
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError
 
-from onevault.stores.sql.database import POSTGRESQL, SQLITE
+from onevault.stores.sql.dialects import POSTGRESQL, SQLITE
 
 _DIALECTS: Final[Mapping[str, Dialect]] = {
     SQLITE: sqlite.dialect(paramstyle="qmark"),

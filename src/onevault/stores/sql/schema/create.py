@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Table, inspect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from onevault.stores.sql import locks
-from onevault.stores.sql.database import POSTGRESQL
+from onevault.stores.sql.dialects import POSTGRESQL
 from onevault.stores.sql.hashing import GHOST_KEY, hash_diff
 from onevault.stores.sql.schema import (
     INSERT_ONLY,
