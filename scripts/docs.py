@@ -64,6 +64,8 @@ def _commands() -> Iterator[tuple[str, ...]]:
     yield from ((command.name or "",) for command in app.registered_commands)
     for group in app.registered_groups:
         assert group.typer_instance is not None  # noqa: S101  # each is added with its commands
+        if group.typer_instance.info.invoke_without_command is True:
+            yield (group.name or "",)
         yield from ((group.name or "", command.name or "") for command in group.typer_instance.registered_commands)
 
 

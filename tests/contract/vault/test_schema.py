@@ -236,3 +236,20 @@ async def test_nobody_else_on_the_machine_can_read_the_vault(tmp_path: Path) -> 
         modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
     assert len(modes) >= 6
     assert set(modes.values()) == {0o600}
+
+
+async def test_a_role_without_the_right_to_create_serves_a_database_that_was_migrated(tmp_path: Path) -> None:
+    with place("postgresql") as url:
+        role = f"serves_{url.rpartition('_')[2]}"
+        with psycopg.connect(url) as connection:
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+            for schema in ("auth", "util", "gateway"):
+                connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+                connection.execute(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        async with open_vault(tmp_path, database_url=url.replace("onevault@", f"{role}@")) as vault:
+            write_segment(tmp_path / "journal", 1, both(range(3)))
+            await Loader(vault, tmp_path / "journal").flush()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM gateway.api_request_s").fetchone() == (3,)
+            connection.execute(f"DROP OWNED BY {role}")
+            connection.execute(f"DROP ROLE {role}")
