@@ -21,7 +21,7 @@ async def rotate_keys(settings: Settings, *, data_keys: bool) -> Rotated:
         )
     settings.gateway.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        async with open_vault(settings.gateway.data_dir) as vault:
+        async with open_vault(settings.gateway.data_dir, database_url=settings.gateway.vault_url) as vault:
             clock = SystemClock()
             directory = VaultDirectory(vault, clock)
             snapshot = await directory.snapshot()

@@ -48,7 +48,6 @@ app.add_typer(entities.keys, name="keys")
 app.add_typer(verify, name="verify")
 app.command("export")(bulk.export)
 app.command("import")(bulk.import_)
-app.add_typer(migrate, name="migrate")
 
 
 def main() -> None:
