@@ -161,5 +161,8 @@ def test_commands_work_on_the_same_vault(tmp_path: Path, postgres: PostgresServe
     assert shell("migrate", "--json", **url).json == created | {"before": created["after"], "changed": False}
     assert shell("orgs", "create", "One", "--json", **url).json["name"] == "One"
     assert [org["name"] for org in shell("orgs", "list", "--json", **url).json["data"]] == ["One"]
+    refused = shell("verify", "ledger", "--json", **url)
+    assert refused.code != 0
+    assert "PostgreSQL" in refused.json["error"]["message"]
     checks = shell("doctor", "--json", **url).json["checks"]
     assert {"name": f"vault {created['vault']}", "ok": True, "detail": "opens"} in checks

@@ -18,8 +18,11 @@ from onevault.stores.verify.words import Verdict
 async def verify_ledger(settings: Settings) -> tuple[Verdict, int | None]:
     """The verdict, and the process that has the data directory (None: none has). Writes nothing and takes no lock.
 
-    Raises Fault INVALID_REQUEST for a directory without a vault that this version can read, OSError where reading fails.
+    Raises Fault INVALID_REQUEST for a vault elsewhere or one that this version cannot read, OSError where reading fails.
     """
+    if settings.gateway.database_url is not None:
+        message = "The ledger of a vault on PostgreSQL cannot be verified by this version: only one in the data directory can."
+        raise Fault(FaultKind.INVALID_REQUEST, message, param="database_url")
     directory = settings.gateway.data_dir
     running = _process_of(directory)
     try:
