@@ -107,7 +107,7 @@ def http(
         with error:
             status, got, text = error.code, error.headers, error.read()
     lowered = {name.lower(): value for name, value in got.items()}
-    if "json" in lowered.get("content-type", "") and not raw:
+    if "json" in (kind := lowered.get("content-type", "")) and "ndjson" not in kind and not raw:
         return status, lowered, json.loads(text)
     return status, lowered, text.decode(errors="replace")
 
