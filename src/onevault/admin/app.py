@@ -48,9 +48,10 @@ class AdminApp(FastAPI):
         return self.openapi_schema or {}
 
 
-def create_admin(deps: AdminDeps) -> FastAPI:
-    """The admin API as an application whose routes begin with `/admin/`; it authenticates whatever it is called with."""
-    register = Register(deps.directory, deps.on_change)
+def create_admin(deps: AdminDeps, register: Register | None = None) -> FastAPI:
+    """The admin API as an application whose routes begin with `/admin/`; it authenticates whatever it is called with. `register` is
+    the one that the process has already, if it has one: what is known is then in memory once."""
+    register = register or Register(deps.directory, deps.on_change)
     office = Office(
         register=register,
         clock=deps.clock,
@@ -60,7 +61,7 @@ def create_admin(deps: AdminDeps) -> FastAPI:
         sealer=deps.sealer,
         providers=deps.providers,
     )
-    desk = Desk(deps, office, Idempotency(deps.clock))
+    desk = Desk(deps, office, Idempotency(deps.clock, deps.answers))
     app = AdminApp(
         title="OneVault Gateway: admin API",
         description=_ABOUT,

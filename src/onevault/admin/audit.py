@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -62,12 +62,16 @@ AuditQuery = Annotated[_AuditQuery, Query()]
 def audit_routes(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/admin", tags=["audit"], route_class=StrictRoute)
 
-    @routes.get("/audit", responses=errors(), summary="List what was changed, newest first")
-    async def list_changes(query: AuditQuery, actor: ActorOf) -> PageOut[ChangeOut]:
+    @routes.get(
+        "/audit",
+        responses={**errors(), 200: {"model": PageOut[ChangeOut], "description": "A page of changes."}},
+        summary="List what was changed, newest first",
+    )
+    async def list_changes(query: AuditQuery, actor: ActorOf) -> Response:
         """Every change of tenants, organizations, teams, users and keys, by whom, from where, before and after; no secret and no
         hash is in it. To a key of one organization there are only the changes of that one."""
         if actor.org_id is not None and query.org_id not in (None, actor.org_id):
-            return PageOut(data=[], has_more=False, next_cursor=None)
+            return _written([], more=False)
         found = await desk.deps.change_log.newest(
             ChangeQuery(
                 limit=query.limit + 1,
@@ -80,15 +84,19 @@ def audit_routes(desk: Desk) -> APIRouter:
                 until_ms=_ms("until", query.until),
             )
         )
-        page = found[: query.limit]
-        more = len(found) > query.limit
-        return PageOut(
-            data=[change_out(change) for change in page],
-            has_more=more,
-            next_cursor=str(page[-1].change_id) if more else None,
-        )
+        return _written(found[: query.limit], more=len(found) > query.limit)
 
     return routes
+
+
+def _written(changes: list[RecordedChange], *, more: bool) -> Response:
+    """Written in one go: a page of changes is the largest that there is."""
+    page = PageOut[ChangeOut](
+        data=[change_out(change) for change in changes],
+        has_more=more,
+        next_cursor=str(changes[-1].change_id) if more else None,
+    )
+    return Response(page.model_dump_json(), media_type="application/json")
 
 
 def change_out(change: RecordedChange) -> ChangeOut:

@@ -11,7 +11,19 @@ from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
 from onevault.config.schema import ProviderSettings
 from onevault.core.identity import AdminKey
-from onevault.core.ports import ChangeLog, Clock, Directory, Entity, IdSource, Journal, Ledger, Rates, Requests, Sealer
+from onevault.core.ports import (
+    Answers,
+    ChangeLog,
+    Clock,
+    Directory,
+    Entity,
+    IdSource,
+    Journal,
+    Ledger,
+    Rates,
+    Requests,
+    Sealer,
+)
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import NO_DEFAULTS, DefaultLimits
 
@@ -41,6 +53,7 @@ class AdminDeps:
 
     directory: Directory
     change_log: ChangeLog
+    answers: Answers
     ledger: Ledger
     rates: Rates
     journal: Journal

@@ -14,7 +14,7 @@ from onevault.admin.http import ActorOf, Desk, StrictRoute, errors
 from onevault.admin.outputs import Output, time_text
 from onevault.admin.request_out import RequestOut, request_out
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Status
+from onevault.core.identity import ApiKey, Organization, Status, User
 from onevault.core.money import Nanos, usd_for_json
 from onevault.policy.access import organization_scope
 
@@ -94,7 +94,7 @@ def operation_routes(desk: Desk) -> APIRouter:
         checks = {"directory": directory_answers, **deps.health}
         names = sorted(checks)
         checked = await asyncio.gather(*(_checked(desk, checks[name]) for name in names))
-        organizations, _, _ = register.within(actor.org_id).everything()
+        organizations = register.within(actor.org_id).all_organizations()
         modes = Counter(each.failure_mode for each in organizations if each.status is not Status.DELETED)
         return HealthOut(
             status="ok" if all(component.status == "ok" for component in checked) else "degraded",
@@ -109,12 +109,13 @@ def operation_routes(desk: Desk) -> APIRouter:
     async def read_metrics(actor: ActorOf) -> MetricsOut:
         async with register.lock:
             await register.refresh()
-            organizations, users, keys = register.within(actor.org_id).everything()
+            seen = register.within(actor.org_id)
+            organizations = seen.all_organizations()
         return MetricsOut(
             time=time_text(desk.office.now_ms),
-            organizations=_count(Counter(each.status for each in organizations)),
-            users=_count(Counter(each.status for each in users)),
-            api_keys=_count(Counter(each.status for each in keys)),
+            organizations=_count(seen.count(Organization)),
+            users=_count(seen.count(User)),
+            api_keys=_count(seen.count(ApiKey)),
             usage=await _running(desk, [(each.org_id, each.time_zone) for each in organizations]),
         )
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
-from onevault.admin.shelves import Shelves
+from onevault.admin.shelves import Kind, Shelves, in_order
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Status, Team, Tenant, User
-from onevault.core.ports import Change, Directory, Entity
+from onevault.core.ports import Change, Directory, Entity, Snapshot
 
 T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey, ProviderKey)
 _GONE = Status.DELETED
+_PER_TURN = 500
+"""Calls are served in between, however much was changed at once."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -28,10 +31,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class Register:
     """The directory's newest state with what lists and checks need. Hold `lock` and call `refresh` before anything else.
 
-    Reading asks the directory for what has changed since, so what another process changed is seen at once. `on_change` is told
-    of every change of this process after the directory took it, and before it of what stands above the changed one, which
-    another process may have made a moment ago. With an `org_id`
-    nothing outside this organization is there (`within`).
+    Reading asks the directory for what has changed since, so what another process changed is seen at once. `on_change` is told of
+    all that was read, and of every change of this process after the directory took it. With an `org_id` nothing outside this
+    organization is there (`within`).
     """
 
     def __init__(
@@ -55,18 +57,42 @@ class Register:
             return self
         return Register(self._directory, self._on_change, shelves=self._shelves, lock=self.lock, org_id=org_id)
 
+    def begin_with(self, snapshot: Snapshot) -> None:
+        """Takes over what was read already, and told of: only what comes after it is asked for."""
+        known = (
+            snapshot.tenants,
+            snapshot.organizations,
+            snapshot.teams,
+            snapshot.users,
+            snapshot.keys,
+            snapshot.admin_keys,
+            snapshot.provider_keys,
+        )
+        for entities in known:
+            for entity_id in sorted(entities):
+                self._shelves.add(entities[entity_id])
+        self._shelves.version = snapshot.version
+
     async def refresh(self) -> None:
         """Takes over what anybody changed in the directory since it was last asked."""
         changes = await self._directory.changes(self._shelves.version)
-        if changes.entities:
-            self._shelves.take(changes)
+        for position, entity in enumerate(in_order(changes.entities), 1):
+            self._shelves.add(entity)
+            self._on_change(entity)
+            if position % _PER_TURN == 0:
+                await asyncio.sleep(0)
+        self._shelves.version = changes.version
+
+    async def catch_up(self) -> None:
+        """The same for who holds no lock."""
+        async with self.lock:
+            await self.refresh()
 
     async def put(self, entity: Entity, *, actor: str, address: str) -> None:
         """Makes a change durable, then visible. Raises Fault CONFLICT where somebody else changed the entity meanwhile."""
         await self._directory.put(Change(actor=actor, address=address, entity=entity))
         self._shelves.add(entity)
-        for told in (*self._above(entity), entity):
-            self._on_change(told)
+        self._on_change(entity)
 
     async def put_each(self, entities: Sequence[Entity], *, actor: str, address: str) -> list[Fault | None]:
         """Makes those changes durable that stand, then visible; gives for each what it was refused for."""
@@ -76,8 +102,7 @@ class Register:
         for entity, outcome in zip(entities, outcomes, strict=True):
             if outcome is None:
                 self._shelves.add(entity)
-                for told in (*self._above(entity), entity):
-                    self._on_change(told)
+                self._on_change(entity)
         return outcomes
 
     # ---- one -------------------------------------------------------------------------------------------------------
@@ -157,7 +182,7 @@ class Register:
         return _page(self._shelves.users, self._shelves.users_in.get(team_id, []), after, limit, deleted)
 
     def keys(self, user_id: str, after: str, *, limit: int) -> Page[ApiKey]:
-        return _page(self._shelves.keys, self._shelves.keys_of.get(user_id, []), after, limit, True)
+        return _page(self._shelves.keys, self._shelves.keys_of.get(user_id, ()), after, limit, True)
 
     def all_keys(self, user_id: str) -> list[ApiKey]:
         """All API keys of a user, revoked ones included, oldest first."""
@@ -177,6 +202,14 @@ class Register:
         own = {user.user_id for user in users}
         return organizations, users, [key for key in keys if key.user_id in own]
 
+    def count(self, kind: Kind) -> Counter[Status]:
+        """How many of a kind are seen, by status."""
+        return self._shelves.counts[self._org_id or ""][kind]
+
+    def all_organizations(self) -> list[Organization]:
+        """All that are seen, deleted ones included."""
+        return [each for each in self._shelves.organizations.values() if self._sees(each.org_id)]
+
     # ---- names -----------------------------------------------------------------------------------------------------
 
     def provider_keys(self, after: str, *, limit: int, org_id: str | None = None) -> Page[ProviderKey]:
@@ -195,20 +228,8 @@ class Register:
 
     def user_addressed(self, org_id: str, email: str) -> User | None:
         """The user of the organization that is not deleted and has this e-mail address, whatever the case."""
-        found = self._shelves.users.get(self._shelves.addressed.get((org_id, email.casefold()), ""))
+        found = self._shelves.users.get(self._shelves.addressed.get(org_id, {}).get(email.casefold(), ""))
         return found if found and found.status is not _GONE and found.email.casefold() == email.casefold() else None
-
-    def _above(self, entity: Entity) -> Iterator[Entity]:
-        """What a call of this one, or of those below it, depends on."""
-        shelves = self._shelves
-        if isinstance(entity, ApiKey) and entity.user_id in shelves.users:
-            user = shelves.users[entity.user_id]
-            yield from self._above(user)
-            yield user
-        if isinstance(entity, User) and entity.team_id in shelves.teams:
-            yield shelves.teams[entity.team_id]
-        if isinstance(entity, User | Team | ProviderKey) and entity.org_id in shelves.organizations:
-            yield shelves.organizations[entity.org_id]
 
     # ---- what is there ---------------------------------------------------------------------------------------------
 
@@ -230,7 +251,7 @@ class Register:
         return all_ids if one is None else ids_of.get(one, [])
 
 
-def _page(entities: dict[str, T], ids: list[str], after: str, limit: int, deleted: bool) -> Page[T]:
+def _page(entities: dict[str, T], ids: Sequence[str], after: str, limit: int, deleted: bool) -> Page[T]:
     entries: list[T] = []
     last = ""
     for position in range(bisect_right(ids, after), len(ids)):

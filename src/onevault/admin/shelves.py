@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from onevault.core.identity import AdminKey, ApiKey, DataKey, Organization, ProviderKey, Status, Team, Tenant, User
-from onevault.core.ports import Changes, Entity
+from onevault.core.ports import Entity
 
 _GONE = Status.DELETED
+Kind = type[Organization] | type[User] | type[ApiKey]
+
+
+def _nothing() -> dict[Kind, Counter[Status]]:
+    return {Organization: Counter(), User: Counter(), ApiKey: Counter()}
 
 
 class Shelves:
@@ -32,17 +39,15 @@ class Shelves:
         self.users_of: dict[str, list[str]] = {}
         self.users_in: dict[str, list[str]] = {}
         """By team."""
-        self.keys_of: dict[str, list[str]] = {}
+        self.keys_of: dict[str, tuple[str, ...]] = {}
+        """Most users have one key, so the smallest thing that holds them."""
         self.admin_keys_of: dict[str, list[str]] = {}
         self.called: dict[str, str] = {}
         self.team_called: dict[tuple[str, str], str] = {}
-        self.addressed: dict[tuple[str, str], str] = {}
-
-    def take(self, changes: Changes) -> None:
-        """Takes over what has changed; in the order of ids, which appends."""
-        for entity in sorted(changes.entities, key=_entity_id):
-            self.add(entity)
-        self.version = changes.version
+        self.addressed: dict[str, dict[str, str]] = {}
+        """By organization, then by e-mail address."""
+        self.counts: defaultdict[str, dict[Kind, Counter[Status]]] = defaultdict(_nothing)
+        """How many of each status there are, by organization; "": of all."""
 
     def add(self, entity: Entity) -> None:
         """Takes over one entity's new state."""
@@ -50,6 +55,7 @@ class Shelves:
             case Tenant():
                 self.tenants[entity.tenant_id] = entity
             case Organization():
+                self._count(Organization, entity.org_id, self.organizations.get(entity.org_id), entity)
                 if entity.org_id not in self.organizations:
                     insort(self.organization_ids, entity.org_id)
                 self.organizations[entity.org_id] = entity
@@ -65,8 +71,11 @@ class Shelves:
             case User():
                 self._add_user(entity)
             case ApiKey():
+                user = self.users.get(entity.user_id)
+                self._count(ApiKey, "" if user is None else user.org_id, self.keys.get(entity.key_id), entity)
                 if entity.key_id not in self.keys:
-                    insort(self.keys_of.setdefault(entity.user_id, []), entity.key_id)
+                    ids = (*self.keys_of.get(entity.user_id, ()), entity.key_id)
+                    self.keys_of[entity.user_id] = ids if ids == (entity.key_id,) else tuple(sorted(ids))
                 self.keys[entity.key_id] = entity
             case AdminKey():
                 if entity.admin_key_id not in self.admin_keys:
@@ -83,6 +92,7 @@ class Shelves:
 
     def _add_user(self, user: User) -> None:
         before = self.users.get(user.user_id)
+        self._count(User, user.org_id, before, user)
         if before is None:
             insort(self.user_ids, user.user_id)
             insort(self.users_of.setdefault(user.org_id, []), user.user_id)
@@ -95,25 +105,44 @@ class Shelves:
                 insort(self.users_in.setdefault(user.team_id, []), user.user_id)
         self.users[user.user_id] = user
         if user.status is not _GONE:
-            self.addressed[user.org_id, user.email.casefold()] = user.user_id
+            folded = user.email.casefold()
+            called = user.email if folded == user.email else folded  # not the same text twice in memory
+            self.addressed.setdefault(user.org_id, {})[called] = user.user_id
+
+    def _count(
+        self,
+        kind: Kind,
+        org_id: str,
+        before: Organization | User | ApiKey | None,
+        after: Organization | User | ApiKey,
+    ) -> None:
+        for of in {"", org_id}:
+            counted = self.counts[of][kind]
+            if before is not None:
+                counted[before.status] -= 1
+            counted[after.status] += 1
 
 
-def _entity_id(entity: Entity) -> str:
-    """Each kind's ids begin with a word of its own."""
+def in_order(entities: Iterable[Entity]) -> list[Entity]:
+    """What stands above others before them, and each kind in the order of ids, which appends."""
+    return sorted(entities, key=_rank_and_id)
+
+
+def _rank_and_id(entity: Entity) -> tuple[int, str]:
     match entity:
         case Tenant():
-            return entity.tenant_id
+            return 0, entity.tenant_id
         case Organization():
-            return entity.org_id
+            return 1, entity.org_id
         case Team():
-            return entity.team_id
+            return 2, entity.team_id
         case User():
-            return entity.user_id
+            return 3, entity.user_id
         case ApiKey():
-            return entity.key_id
+            return 4, entity.key_id
         case AdminKey():
-            return entity.admin_key_id
+            return 5, entity.admin_key_id
         case ProviderKey():
-            return entity.provider_key_id
+            return 6, entity.provider_key_id
         case DataKey():
-            return entity.data_key_id
+            return 7, entity.data_key_id

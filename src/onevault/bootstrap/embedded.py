@@ -22,6 +22,7 @@ from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.recovery import recover, settle_left
+from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
@@ -70,6 +71,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         loader,
                         VaultDirectory(vault, clock),
                         VaultChangeLog(vault),
+                        VaultAnswers(vault),
                         VaultRequests(vault, loader),
                         VaultUsage(vault),
                         _in_memory,

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from onevault import __version__
 from onevault.admin.app import create_admin
-from onevault.admin.commands import office_of
+from onevault.admin.commands import Office, office_of
 from onevault.admin.deps import AdminDeps
 from onevault.admin.deps import Health as AdminHealth
 from onevault.admin.first_boot import ensure_first_boot
@@ -135,7 +135,6 @@ async def running(
         signing = Signing(transport, clock)
         catalog = catalog_of(settings)
 
-        known, greeting = await _known(settings, stores, clock, base_url=base_url)
         snapshot = await stores.directory.snapshot()
         masters = masters_for(settings, snapshot)
         keyring = await keyring_of(settings, stores.directory, clock, masters=masters, snapshot=snapshot)
@@ -151,8 +150,19 @@ async def running(
             if isinstance(entity, ProviderKey):
                 stored.drop_changed()
 
-        follows = partial(follow, stores.directory, changed, clock, version=snapshot.version)
-        following = asyncio.create_task(kept_going("identities", follows, clock))
+        office = office_of(
+            stores.directory,
+            clock=clock,
+            ids=new_id,
+            random_bytes=secrets.token_bytes,
+            tenant_id=settings.tenant.tenant_id,
+            on_change=changed,
+        )
+        office.register.begin_with(snapshot)
+        del snapshot  # with 100,000 keys its dictionaries alone are 20 MB
+        known, greeting = await _known(settings, office, base_url=base_url)
+        catching_up = partial(follow, office.register.catch_up, clock)
+        following = asyncio.create_task(kept_going("identities", catching_up, clock))
         stack.callback(following.cancel)
         keeps = partial(keep_provider_keys, access.provider_keys, stored.taken, stores.directory, changed, clock)
         keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
@@ -202,7 +212,8 @@ async def running(
                 keyring=keyring,
                 rebuild=rebuild,
                 changed=changed,
-            )
+            ),
+            office.register,
         )
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
         generate = {
@@ -288,15 +299,10 @@ async def _simulator(settings: Settings, stack: AsyncExitStack) -> EmbeddedSimul
     return await stack.enter_async_context(EmbeddedSimulator())
 
 
-async def _known(
-    settings: Settings, stores: Stores, clock: SystemClock, *, base_url: str
-) -> tuple[credentials.Credentials, str]:
+async def _known(settings: Settings, office: Office, *, base_url: str) -> tuple[credentials.Credentials, str]:
     """The credentials file as it should be now, and what to tell the one who starts the gateway."""
     data_dir = settings.gateway.data_dir
     kept = credentials.read(data_dir)
-    office = office_of(
-        stores.directory, clock=clock, ids=new_id, random_bytes=secrets.token_bytes, tenant_id=settings.tenant.tenant_id
-    )
     made = await ensure_first_boot(
         office, time_zone=settings.tenant.time_zone, daily_budget=settings.limits.organization_daily_budget
     )
@@ -382,6 +388,7 @@ def _admin_deps(
     return AdminDeps(
         directory=stores.directory,
         change_log=stores.change_log,
+        answers=stores.answers,
         ledger=stores.ledger,
         rates=stores.rates,
         journal=stores.journal,

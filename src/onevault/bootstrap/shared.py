@@ -25,6 +25,7 @@ from onevault.stores.reconcile import filled, filling_of, reconcile
 from onevault.stores.recovery import settle_left
 from onevault.stores.redis.engine import RedisEngine, open_redis
 from onevault.stores.redis.settings import RedisSettings
+from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
@@ -105,6 +106,7 @@ async def _journaled(
             loader,
             VaultDirectory(vault, clock),
             VaultChangeLog(vault),
+            VaultAnswers(vault),
             VaultRequests(vault, loader, others_load_s=_OTHERS_LOAD_S),
             VaultUsage(vault),
             host.health,

@@ -9,6 +9,7 @@ import msgspec
 
 from onevault.core.ports import Ledger, Rates
 from onevault.stores.journal.writer import JournalWriter
+from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.loader import Loader
@@ -33,6 +34,7 @@ class Stores:
     loader: Loader
     directory: VaultDirectory
     change_log: VaultChangeLog
+    answers: VaultAnswers
     requests: VaultRequests
     history: VaultUsage
     ledger_health: Callable[[], Awaitable[LedgerHealth]]

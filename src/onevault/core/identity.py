@@ -59,7 +59,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The isolation unit of an installation, with the limits over all its organizations. Money in nanos; None is no limit.
 
     Its days and months are those in which each call counts: the calendar of the call's organization.
@@ -75,7 +75,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-class Organization(msgspec.Struct, frozen=True, kw_only=True):
+class Organization(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A customer of a tenant. Money in nanos; None is no limit."""
 
     org_id: str
@@ -98,7 +98,7 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of its own provider keys: `preferred` (None, too), `required` or `off`."""
 
 
-class Team(msgspec.Struct, frozen=True, kw_only=True):
+class Team(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A workspace of an organization: a limit over the users in it."""
 
     team_id: str
@@ -116,7 +116,7 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A person or service in an organization, and in one of its teams or in none."""
 
     user_id: str
@@ -135,7 +135,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A key of a user. Only the SHA-256 of its text is known, and the first characters to tell keys apart.
 
     `allowed_providers` are names of provider entries, `allowed_addresses` networks (`192.0.2.0/24`, `2001:db8::/32`); None: any.
@@ -165,7 +165,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-class AdminKey(msgspec.Struct, frozen=True, kw_only=True):
+class AdminKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A key to the admin API. `org_id` None: the whole tenant; else nothing outside this organization exists for it."""
 
     admin_key_id: str

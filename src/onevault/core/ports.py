@@ -251,6 +251,27 @@ class ChangeLog(Protocol):
         """The changes that were asked for, newest first, by every process and of all times. Nothing ever leaves it."""
 
 
+class Answered(msgspec.Struct, frozen=True):
+    """What is known of a request that was made before: what it asked, and its answer; None: it has none yet."""
+
+    fingerprint: bytes
+    answer: bytes | None
+
+
+class Answers(Protocol):
+    """Answers to requests that may be repeated, one for all processes of an installation; each is kept for a day."""
+
+    async def begin(self, key: bytes, fingerprint: bytes, *, now_ms: int, gives_up_ms: int) -> Answered | None:
+        """None: nobody has answered this key, and from now on it is the caller's to answer. Of many that begin at once one gets
+        None. Who began and has not answered for `gives_up_ms` is given up."""
+
+    async def keep(self, key: bytes, answer: bytes) -> None:
+        """Keeps the answer of who began."""
+
+    async def forget(self, key: bytes) -> None:
+        """It failed and may be begun again. An answer that is there stays."""
+
+
 class Requests(Protocol):
     """Past calls, read back from the vault."""
 

@@ -34,6 +34,7 @@ from onevault.stores.keys.keyring import Keyring
 from onevault.stores.keys.masters import LocalMasterKeys
 from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.rates import MemoryRates
+from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
@@ -158,6 +159,7 @@ class Surroundings:
         return AdminDeps(
             directory=self.directory,
             change_log=VaultChangeLog(self.vault),
+            answers=VaultAnswers(self.vault),
             ledger=self.ledger,
             rates=self.rates,
             journal=self.journal,

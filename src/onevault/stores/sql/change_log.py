@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select, tuple_
 
 from onevault.core.changes import ChangeQuery, RecordedChange
 from onevault.stores.sql.engine import Vault
@@ -32,7 +32,11 @@ def _newest(connection: Connection, query: ChangeQuery) -> list[RecordedChange]:
         of.change_id, of.load_date, of.actor, of.address, of.entity, of.entity_bk, of.org_bk, of.before, of.after
     )
     if query.before_id is not None:
-        wanted = wanted.where(of.change_id < query.before_id)
+        last = connection.execute(select(of.load_date).where(of.change_id == query.before_id)).scalar_one_or_none()
+        if last is None:
+            return []
+        told = tuple_(literal(last, of.load_date.type), literal(query.before_id))
+        wanted = wanted.where(tuple_(of.load_date, of.change_id) < told)
     if query.entity is not None:
         wanted = wanted.where(of.entity == _KEPT_AS.get(query.entity, query.entity))
     if query.entity_id is not None:
@@ -45,7 +49,7 @@ def _newest(connection: Connection, query: ChangeQuery) -> list[RecordedChange]:
         wanted = wanted.where(of.load_date >= _moment(query.since_ms))
     if query.until_ms is not None:
         wanted = wanted.where(of.load_date < _moment(query.until_ms))
-    rows = connection.execute(wanted.order_by(of.change_id.desc()).limit(query.limit))
+    rows = connection.execute(wanted.order_by(of.load_date.desc(), of.change_id.desc()).limit(query.limit))
     return [
         RecordedChange(
             change_id=row.change_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import Any
 from unicodedata import normalize
 
@@ -31,6 +32,8 @@ _MONEY = frozenset(
 )
 _STATUS = {status.value: status for status in Status}
 _ROLES = {role.value: role for role in Role}
+_WORDS = ("time_zone", "failure_mode", "compliance_level", "priority_tier", "team_id", "name")
+"""Texts that many entities share."""
 _LISTS = ("allowed_models", "allowed_providers", "allowed_addresses")
 
 
@@ -160,6 +163,7 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
     lists = tuple(names.index(name) for name in _LISTS if name in names)
     role = names.index("role") if "role" in names else None
     test = names.index("test") if "test" in names else None
+    words = tuple(names.index(name) for name in _WORDS if name in names)
 
     def read(row: tuple[Any, ...]) -> Entity:
         values = list(row)
@@ -173,6 +177,9 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
             values[role] = _ROLES[values[role]]
         if test is not None:
             values[test] = bool(values[test])
+        for position in words:
+            if values[position] is not None:
+                values[position] = intern(values[position])
         return struct(**dict(zip(names, values, strict=True)))
 
     return read

@@ -16,6 +16,7 @@ from onevault.stores.sql.moments import moment
 from onevault.stores.sql.statements import newest_rows, raw
 
 _KEYS_PER_QUERY = 500
+_ROWS_PER_TURN = 1_000
 T = TypeVar("T")
 
 
@@ -35,17 +36,22 @@ def newest_of_all(connection: Connection) -> dict[str, dict[str, Any]]:
     for where in ALL:
         key, hub = where.key_column, where.hub
         parents = ids_of[where.parent_hub.name]
-        ids = {
-            row[0]: (row[1], row[2])
-            for row in raw(connection, f"SELECT {key}, {where.kind}_bk, {where.parent_column} FROM {hub.fullname}")  # noqa: S608
-        }
+        # One row at a time and every text once: what a start reads here, a process keeps in its memory.
+        ids: dict[bytes, str] = {}
+        parent_of: dict[bytes, str] = {}
+        for row_key, entity_id, parent_key in _each(
+            connection,
+            f"SELECT {key}, {where.kind}_bk, {where.parent_column} FROM {hub.fullname}",  # noqa: S608
+        ):
+            ids[row_key] = entity_id
+            parent_of[row_key] = parents[parent_key]
         read = reader(where)
-        state = {}
-        for row in raw(connection, _newest_rows(connection, where)):
-            entity_id, parent_key = ids[row[0]]
-            state[entity_id] = read((entity_id, parents[parent_key], *row[1:-1]))
-        states[where.kind] = state
-        ids_of[hub.name] = {row_key: entity_id for row_key, (entity_id, _) in ids.items()}
+        state = states[where.kind] = {}
+        for row in _each(connection, _newest_rows(connection, where)):
+            entity_id = ids[row[0]]
+            state[entity_id] = read((entity_id, parent_of[row[0]], *row[1:-1]))
+        if any(other.parent_hub is hub for other in ALL):
+            ids_of[hub.name] = ids
     return states
 
 
@@ -86,6 +92,13 @@ def present(connection: Connection, hub: Table, entity_ids: Iterable[str]) -> se
         statement = f"SELECT {bk} FROM {hub.fullname} WHERE {key} IN ({_places(len(some))})"  # noqa: S608
         found.update(row[0] for row in raw(connection, statement, [hash_key(each) for each in some]))
     return found
+
+
+def _each(connection: Connection, statement: str) -> Iterator[tuple[Any, ...]]:
+    """The driver's own tuples, a thousand in memory at a time."""
+    cursor = connection.exec_driver_sql(statement).cursor
+    while rows := cursor.fetchmany(_ROWS_PER_TURN):
+        yield from rows
 
 
 def _ids_and_parents(where: Kept, count: int) -> str:

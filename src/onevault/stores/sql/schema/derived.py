@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from onevault.stores.sql.schema.columns import Nanos, load_date, metadata
 
@@ -50,6 +50,18 @@ journal_position = Table(
     Column("byte_offset", BigInteger, nullable=False),
     schema="gateway",
 )
+
+repeatable_answer = Table(
+    "repeatable_answer",
+    metadata,
+    Column("key_sha256", LargeBinary(32), primary_key=True),  # of who asked and their Idempotency-Key
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("answer", LargeBinary),  # NULL: not yet; never with a secret in it
+    schema="gateway",
+    sqlite_with_rowid=False,
+)
+Index("repeatable_answer_begun", repeatable_answer.c.begun_ms)
 
 schema_version = Table(
     "schema_version",

@@ -220,9 +220,11 @@ change_s = Table(
     schema="gateway",
 )
 CHANGE_INDEXES = (
-    Index("change_s_org", change_s.c.org_bk),
-    Index("change_s_entity", change_s.c.entity_bk),
-    Index("change_s_actor", change_s.c.actor),
+    Index("change_s_time", change_s.c.load_date, change_s.c.change_id),
+    Index("change_s_org", change_s.c.org_bk, change_s.c.load_date, change_s.c.change_id),
+    Index("change_s_kind", change_s.c.entity, change_s.c.load_date, change_s.c.change_id),
+    Index("change_s_entity", change_s.c.entity_bk, change_s.c.load_date, change_s.c.change_id),
+    Index("change_s_actor", change_s.c.actor, change_s.c.load_date, change_s.c.change_id),
 )
 """What version 4 added: those who look for changes look for one of these."""
 
