@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -59,7 +60,9 @@ async def test_a_created_organization_answers_with_everything_that_was_said(admi
     assert (stored.daily_budget, stored.tenant_id) == (1, "default")
 
 
-async def test_a_key_is_shown_once_and_calls_at_once_with_the_limits_of_all_three(admin: Client) -> None:
+async def test_a_key_is_shown_once_and_calls_at_once_with_the_limits_of_all_three(
+    admin: Client, tmp_path: Path
+) -> None:
     org_id = await admin.organization(daily_budget_usd=7)
     user_id = await admin.user(org_id, monthly_limit_usd=5, tokens_per_minute=1000)
     made = await key_of(admin, user_id, name="ci", daily_request_limit=3, allowed_models=["gpt-5"])
@@ -84,7 +87,7 @@ async def test_a_key_is_shown_once_and_calls_at_once_with_the_limits_of_all_thre
     assert listed.body["data"] == [shown.body]
     stored = (await admin.around.directory.snapshot()).keys[key_id]
     assert stored.sha256 == hashlib.sha256(text.encode()).digest()
-    files = [path for path in admin.around.vault.directory.iterdir() if path.is_file()]
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
     assert files
     assert not [path for path in files if text.encode() in path.read_bytes()]
 
