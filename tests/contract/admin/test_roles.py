@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,7 +239,9 @@ async def test_a_confined_key_gives_its_organization_no_more_than_it_was_given(
     assert (await admin("PATCH", f"/admin/organizations/{org_id}", less, key=key)).status == 200
 
 
-async def test_an_admin_key_is_shown_once_kept_as_its_hash_and_named_in_the_history(admin: Client) -> None:
+async def test_an_admin_key_is_shown_once_kept_as_its_hash_and_named_in_the_history(
+    admin: Client, tmp_path: Path
+) -> None:
     made = await admin_key(admin, "admin")
     text = made["admin_key"]
     assert text.startswith("gw_admin_")
@@ -254,7 +257,7 @@ async def test_an_admin_key_is_shown_once_kept_as_its_hash_and_named_in_the_hist
     assert [(row[0], row[2]) for row in actors] == [("admin", "admin_key"), (made["admin_key_id"], "customer")]
     assert {row[1] for row in actors} == {"127.0.0.1"}
     assert "sha256" not in str(actors)
-    files = [path for path in admin.around.vault.directory.iterdir() if path.is_file()]
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
     assert not [path for path in files if text.encode() in path.read_bytes()]
 
 
