@@ -14,8 +14,10 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from onevault.stores.sql.engine import Vault
@@ -123,14 +125,14 @@ class PostgresServer:
 
     def pause(self) -> None:
         """SIGSTOP to all of it: connections stay open, and nobody answers."""
-        os.killpg(self._running.pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
-        os.killpg(self._running.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     def kill(self) -> None:
         """kill -9 of all its processes."""
-        os.killpg(self._running.pid, signal.SIGKILL)
+        self._signal_all(signal.SIGKILL)
         self._running.wait()
         self._process = None
         (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -138,7 +140,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Fast shutdown: connections are ended, data are kept. Does nothing where it does not run."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGCONT)
+            self._signal_all(signal.SIGCONT)
             self._process.send_signal(signal.SIGINT)
             self._process.wait(READY_TIMEOUT_S)
             self._process = None
@@ -146,11 +148,18 @@ class PostgresServer:
     def remove(self) -> None:
         """Ends it at once and deletes its directory."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGCONT)
+            self._signal_all(signal.SIGCONT)
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(READY_TIMEOUT_S)
             self._process = None
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Each of its processes is in a session of its own."""
+        whole = psutil.Process(self._running.pid)
+        for process in (whole, *whole.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

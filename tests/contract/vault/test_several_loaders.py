@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+from sqlalchemy.exc import OperationalError
 from tests.contract.vault.calls import NOON_NS, SECOND_NS, reset_of, settled_call, write_segment
 from tests.contract.vault.conftest import MovedClock
-from tests.support.postgres_server import shared_postgres
+from tests.support.postgres_server import PostgresServer, shared_postgres
 from tests.support.vaults import place
 
 from onevault.core.identity import Organization, Window
@@ -91,3 +93,18 @@ async def _uses_all(vault: Vault) -> None:
         await vault.load(lambda begin: begin(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one()))
         == 1
     )
+
+
+async def test_a_server_that_stops_answering_is_broken_off_with_and_found_again(tmp_path: Path) -> None:
+    server = PostgresServer().start()
+    try:
+        async with open_vault(tmp_path, database_url=f"{server.url()}?connect_timeout=2") as vault:
+            vault.database.answer_timeout_s = 0.5  # type: ignore[misc]
+            await _uses_all(vault)
+            server.pause()
+            with pytest.raises(OperationalError):
+                await vault.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
+            server.resume()
+            await _uses_all(vault)
+    finally:
+        server.remove()
