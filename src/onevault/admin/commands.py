@@ -26,6 +26,7 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Role, Status, Team, Tenant, User
 from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
 from onevault.core.ports import Clock, Directory, Entity, IdSource, Sealer
+from onevault.policy.access import FAIL_OPEN
 
 RandomBytes = Callable[[int], bytes]
 """So many bytes from a cryptographic source (`secrets.token_bytes`)."""
@@ -110,7 +111,15 @@ _TIGHTENED = {
     "requests_per_minute": "requests_per_minute",
     "concurrent_requests": "concurrent_requests",
 }
-_FROM_ABOVE = ("status", "byok", "time_zone", "failure_mode", "compliance_level", "priority_tier")
+_FROM_ABOVE = (
+    "status",
+    "byok",
+    "time_zone",
+    "failure_mode",
+    "fallback_daily_limit",
+    "compliance_level",
+    "priority_tier",
+)
 
 
 def _only_tightens(before: Organization, changes: Mapping[str, object]) -> None:
@@ -127,6 +136,20 @@ def _only_tightens(before: Organization, changes: Mapping[str, object]) -> None:
             raise Fault(FaultKind.FORBIDDEN, message, param=alias)
 
 
+def with_failure_mode(organization: Organization, said: Mapping[str, object]) -> Organization:
+    """Failing open needs a limit, and failing closed has none: raises Fault INVALID_REQUEST. A limit that nobody names again goes
+    with its mode."""
+    if organization.failure_mode == FAIL_OPEN:
+        if organization.fallback_daily_limit is None:
+            message = "fallback_daily_limit: fail_open needs what may be spent on a day while the ledger is away, in US dollars"
+            raise Fault(FaultKind.INVALID_REQUEST, message, param="fallback_daily_limit")
+        return organization
+    if said.get("fallback_daily_limit") is not None:
+        message = "fallback_daily_limit: it only holds with failure_mode fail_open"
+        raise Fault(FaultKind.INVALID_REQUEST, message, param="fallback_daily_limit")
+    return msgspec.structs.replace(organization, fallback_daily_limit=None)
+
+
 async def create_organization(office: Office, asked: CreateOrganization, *, actor: Actor) -> Organization:
     """Raises Fault CONFLICT where another organization has the name."""
     async with office.register.lock:
@@ -141,7 +164,7 @@ async def create_organization(office: Office, asked: CreateOrganization, *, acto
             ),
             **asked.changes(),
         )
-        return await put(office, organization, actor)
+        return await put(office, with_failure_mode(organization, asked.changes()), actor)
 
 
 async def update_organization(
@@ -157,7 +180,7 @@ async def update_organization(
             _only_tightens(before, changes)
         if "name" in changes:
             _name_is_free(office.register, asked.name, but_for=org_id)
-        after = msgspec.structs.replace(before, **changes)
+        after = with_failure_mode(msgspec.structs.replace(before, **changes), changes)
         return before if after == before else await put(office, following(after), actor)
 
 

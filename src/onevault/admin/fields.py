@@ -213,6 +213,15 @@ def _choice(available: str, planned: tuple[str, ...], why: str) -> Callable[[obj
     return read
 
 
+def _word(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise _refused(f"must be one of: {', '.join(words)}")
+        return value
+
+    return read
+
+
 def _absent(what: str) -> Callable[[object], None]:
     def read(value: object) -> None:
         if value is not None:
@@ -280,18 +289,13 @@ TeamId = Annotated[str | None, _or_null(name), _nullable(_TEXT)]
 Flag = Annotated[bool, PlainValidator(flag), _schema({"type": "boolean"})]
 FailureMode = Annotated[
     str,
-    PlainValidator(_choice("fail_closed", ("fail_open",), "it needs the ledger that replicas share")),
-    _schema({"type": "string", "enum": ["fail_closed"]}),
+    PlainValidator(_word("fail_closed", "fail_open")),
+    _schema({"type": "string", "enum": ["fail_closed", "fail_open"]}),
 ]
 ComplianceLevel = Annotated[
     str,
     PlainValidator(_choice("NONE", ("HIPAA", "GDPR", "SOC2", "SOX"), "compliance modes need the guards")),
     _schema({"type": "string", "enum": ["NONE"]}),
-]
-FallbackDailyLimit = Annotated[
-    None,
-    PlainValidator(_absent("fallback_daily_limit only holds with failure_mode fail_open, which is not available yet")),
-    _schema({"type": "null"}),
 ]
 WebhookUrl = Annotated[
     None,
@@ -300,14 +304,10 @@ WebhookUrl = Annotated[
 ]
 
 
-def _tier(value: object) -> str:
-    if not isinstance(value, str) or value not in ("BASIC", "STANDARD", "PREMIUM"):
-        raise _refused("must be one of: BASIC, STANDARD, PREMIUM")
-    return value
-
-
 PriorityTier = Annotated[
-    str, PlainValidator(_tier), _schema({"type": "string", "enum": ["BASIC", "STANDARD", "PREMIUM"]})
+    str,
+    PlainValidator(_word("BASIC", "STANDARD", "PREMIUM")),
+    _schema({"type": "string", "enum": ["BASIC", "STANDARD", "PREMIUM"]}),
 ]
 
 CredentialFields = Annotated[

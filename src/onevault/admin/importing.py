@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, is_to_come, read
+from onevault.admin.commands import Actor, Office, is_to_come, read, with_failure_mode
 from onevault.admin.import_report import ImportedLine, RefusedLine, Report
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input
 from onevault.admin.strict_json import Refused, strictly_read
@@ -109,7 +109,7 @@ class Import:
         if self._actor.org_id is not None:
             raise Fault(FaultKind.FORBIDDEN, "This needs an admin key to the whole tenant.")
         office = self._office
-        made = msgspec.structs.replace(
+        organization = msgspec.structs.replace(
             Organization(
                 org_id=f"org_{office.ids()}",
                 tenant_id=office.tenant_id,
@@ -119,6 +119,7 @@ class Import:
             ),
             **asked.changes(),
         )
+        made = with_failure_mode(organization, asked.changes())
         self._make(number, "organization", made, ("organization", made.name.casefold()), references["org_id"])
 
     def _team_line(self, number: int, document: dict[str, Any], references: Mapping[str, str]) -> None:

@@ -15,7 +15,6 @@ from onevault.admin.fields import (
     CredentialFields,
     Email,
     FailureMode,
-    FallbackDailyLimit,
     Flag,
     Label,
     Models,
@@ -55,8 +54,13 @@ class _OrganizationFields(Input):
     requests_per_minute: Count = Field(None, description="Over all its keys; null: no limit.")
     concurrent_requests: Count = Field(None, description="Calls in flight over all its keys; null: no limit.")
     time_zone: Zone = Field("UTC", description="IANA name; its days and months are the windows of budgets.")
-    failure_mode: FailureMode = Field("fail_closed", description="What holds while the ledger cannot be reached.")
-    fallback_daily_limit: FallbackDailyLimit = Field(None, description="Only with `fail_open`; not available yet.")
+    failure_mode: FailureMode = Field(
+        "fail_closed", description="Whether calls are refused while the ledger cannot be reached."
+    )
+    fallback_daily_limit: Money = Field(
+        None,
+        description="US dollars that may be spent on a day while the ledger cannot be reached; `fail_open` needs it.",
+    )
     compliance_level: ComplianceLevel = Field("NONE", description="Compliance mode; only NONE is available yet.")
     priority_tier: PriorityTier = Field("STANDARD", description="Who is served first under overload.")
     webhook_url: WebhookUrl = Field(None, description="Not available yet.")

@@ -38,6 +38,8 @@ def route_headers(answer: Answer) -> Headers:
         (b"x-gateway-attempts", b"%d" % len(receipt.attempts)),
         (b"x-gateway-cache", b"bypass"),
     ]
+    if receipt.grace or answer.admission.grace:
+        headers.append((b"x-gateway-ledger", b"grace"))
     if receipt.output_limit is not None:
         headers.append((b"x-gateway-output-limit", b"%d" % receipt.output_limit))
     if receipt.dropped:

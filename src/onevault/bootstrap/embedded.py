@@ -15,6 +15,7 @@ from onevault.config.schema import Settings
 from onevault.core.faults import Fault
 from onevault.core.ports import Clock
 from onevault.jobs.supervise import kept_going
+from onevault.stores.grace.engine import FailureModes, GraceStanding
 from onevault.stores.journal.lock import locked
 from onevault.stores.journal.places import main_place, places
 from onevault.stores.journal.writer import JournalWriter
@@ -68,6 +69,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         ledger,
                         rates,
                         journal,
+                        journal.status,
                         loader,
                         VaultDirectory(vault, clock),
                         VaultChangeLog(vault),
@@ -75,6 +77,8 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         VaultRequests(vault, loader),
                         VaultUsage(vault),
                         _in_memory,
+                        FailureModes(),
+                        _local,
                     )
                 finally:
                     loading.cancel()
@@ -116,6 +120,11 @@ async def _stop_without(lease: LedgerLease) -> None:
     holder = await lease.kept()
     _log.critical("another gateway counts for this vault now: this one stops", holder=holder)
     signal.raise_signal(signal.SIGTERM)
+
+
+def _local() -> GraceStanding:
+    """There is no store that could be away."""
+    return GraceStanding(mode="local", since_ns=None, outages=0, waiting=False, affected=())
 
 
 async def _in_memory() -> LedgerHealth:

@@ -33,6 +33,7 @@ from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
 from onevault.bootstrap.master_keys import follow_masters, keyring_of, masters_for
+from onevault.bootstrap.notices import LoggedNotices
 from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.rebuild import Rebuild
@@ -127,7 +128,8 @@ async def running(
     in_flight = InFlight(settings.gateway.calls_in_flight_max)
     async with AsyncExitStack() as stack:
         stack.callback(observer.flush)
-        stores = await stack.enter_async_context(open_stores(settings, clock, worker=worker))
+        notices = LoggedNotices()
+        stores = await stack.enter_async_context(open_stores(settings, clock, notices, worker=worker))
         simulator = await _simulator(settings, stack)
         transport = transport_of(settings)
         stack.push_async_callback(transport.close)
@@ -139,6 +141,7 @@ async def running(
         masters = masters_for(settings, snapshot)
         keyring = await keyring_of(settings, stores.directory, clock, masters=masters, snapshot=snapshot)
         access = Access(snapshot, default_limits(settings))
+        stores.failure_modes.of = access.fallback_daily_limit
         rebuild = Rebuild(settings, simulator_url, signing)
         stored = StoredCredentials(access.provider_key, keyring, clock, rebuild)
         sender = ProviderSender(
@@ -199,6 +202,7 @@ async def running(
             drains_running=lambda: drains.running,
             drains=lambda: {"finished": drains.finished, "cut_off": drains.cut_off, "no_room": drains.no_room},
             drained_tokens=lambda: drains.tokens,
+            ledger_mode=lambda: stores.ledger_mode().mode,
         )
         admin = create_admin(
             _admin_deps(
@@ -373,7 +377,7 @@ def _admin_deps(
         return AdminHealth(not stores.loader.last_error, stores.loader.last_error or behind)
 
     async def journal() -> AdminHealth:
-        status = stores.journal.status()
+        status = stores.journal_status()
         if status.deferred:
             return AdminHealth(False, f"{status.deferred} settlements wait for the disk ({status.last_error})")
         return AdminHealth(True, f"{status.bytes_on_disk} bytes on disk, {status.holds_open} holds open")

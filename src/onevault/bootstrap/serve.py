@@ -54,7 +54,10 @@ def _run_workers(settings: Settings, watched: Path | None) -> int:
         tempfile.TemporaryDirectory(prefix="onevault-") as siblings,
     ):
         command = worker_command(
-            host=gateway.host, port=address.getsockname()[1], config=str(watched) if watched else None
+            workers=gateway.workers,
+            host=gateway.host,
+            port=address.getsockname()[1],
+            config=str(watched) if watched else None,
         )
         return asyncio.run(Workers(command, gateway.workers, siblings=Path(siblings)).run())
 

@@ -15,16 +15,18 @@ import structlog
 from onevault.bootstrap.stores import LedgerHealth, Stores
 from onevault.config.schema import Settings
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.ports import Clock
+from onevault.core.ports import Clock, Notices
 from onevault.jobs.supervise import kept_going
+from onevault.stores.grace.engine import FailureModes, Grace
 from onevault.stores.journal.lock import locked
 from onevault.stores.journal.places import Place, places, taken, worker_place
 from onevault.stores.journal.segment import segments
 from onevault.stores.journal.writer import JournalWriter
-from onevault.stores.reconcile import filled, filling_of, reconcile
+from onevault.stores.reconcile import count_grace, filled, filling_of, reconcile
 from onevault.stores.recovery import settle_left
 from onevault.stores.redis.engine import RedisEngine, open_redis
 from onevault.stores.redis.settings import RedisSettings
+from onevault.stores.rollup import JournalPosition
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
@@ -46,7 +48,7 @@ _OTHERS_LOAD_S: Final = 1.0
 
 
 @asynccontextmanager
-async def open_shared(settings: Settings, clock: Clock, *, worker: int) -> AsyncGenerator[Stores]:
+async def open_shared(settings: Settings, clock: Clock, notices: Notices, *, worker: int) -> AsyncGenerator[Stores]:
     """The stores of the worker of this number (from 1). Raises Fault CONFLICT where another process is that worker, or has the
     directory for itself; OSError where the vault cannot be opened."""
     url = settings.gateway.redis_url
@@ -71,7 +73,7 @@ async def open_shared(settings: Settings, clock: Clock, *, worker: int) -> Async
                         settings=redis,
                         on_empty=lambda _: emptied.set(),
                     ) as engine,
-                    _journaled(settings, vault, engine, place, clock, emptied=emptied) as stores,
+                    _journaled(settings, vault, engine, place, clock, notices, emptied=emptied) as stores,
                 ):
                     yield stores
             except VaultUnusable as error:
@@ -80,13 +82,38 @@ async def open_shared(settings: Settings, clock: Clock, *, worker: int) -> Async
 
 @asynccontextmanager
 async def _journaled(
-    settings: Settings, vault: Vault, engine: RedisEngine, place: Place, clock: Clock, *, emptied: asyncio.Event
+    settings: Settings,
+    vault: Vault,
+    engine: RedisEngine,
+    place: Place,
+    clock: Clock,
+    notices: Notices,
+    *,
+    emptied: asyncio.Event,
 ) -> AsyncGenerator[Stores]:
     journal = JournalWriter(place.directory, durability=settings.gateway.durability)
     loader = Loader(vault, place.directory, journal=place.name)
     left = await settle_left(place.directory, journal, now_ns=clock.wall_ns())
     _log.info("journal recovered", journal=place.name, holds_settled=len(left))
     host = _Host(settings, vault, engine, place, clock, emptied)
+    modes = FailureModes()
+    try:
+        grace = Grace(
+            engine.ledger,
+            engine.rates,
+            journal,
+            modes=modes,
+            processes=settings.gateway.workers * settings.limits.fallback_replicas,
+            tenant_id=settings.tenant.tenant_id,
+            clock=clock,
+            notices=notices,
+            directory=place.directory,
+            count=host.count_grace,
+        )
+    except ValueError as error:
+        raise OSError(f"what was granted while the ledger was away cannot be known: {error}") from None
+    host.grace = grace
+    loader.may_retire = lambda: not grace.has_uncounted
     loading = asyncio.create_task(kept_going("loader", loader.run, clock))
     try:
         async with asyncio.timeout(_FIRST_TRY_S):
@@ -97,12 +124,15 @@ async def _journaled(
     jobs = [
         asyncio.create_task(kept_going("shared ledger", host.keep_counted, clock)),
         asyncio.create_task(kept_going("orphaned journals", host.look_for_orphans, clock)),
+        asyncio.create_task(kept_going("grace", grace.keep_counted, clock)),
+        asyncio.create_task(kept_going("ledger probe", grace.watch, clock)),
     ]
     try:
         yield Stores(
-            engine.ledger,
-            engine.rates,
-            journal,
+            grace.ledger,
+            grace.rates,
+            grace.journal,
+            journal.status,
             loader,
             VaultDirectory(vault, clock),
             VaultChangeLog(vault),
@@ -110,6 +140,8 @@ async def _journaled(
             VaultRequests(vault, loader, others_load_s=_OTHERS_LOAD_S),
             VaultUsage(vault),
             host.health,
+            modes,
+            grace.standing,
         )
     finally:
         for task in (*jobs, loading):
@@ -145,6 +177,8 @@ class _Host:
         self._emptied = emptied
         self._seen: dict[str, tuple[str, int]] = {}
         self._standing: str | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self.grace: Grace | None = None
 
     async def until_counted(self, *, settle_down_s: float = 0.0) -> None:
         """Returns when the store is filled and has what this process's journal says. An empty one is filled after `settle_down_s`, in
@@ -180,6 +214,22 @@ class _Host:
             return False
         return True
 
+    async def count_grace(self) -> JournalPosition:
+        """As `stores.grace.engine.Count`, of this process's journal."""
+        standing = await self._engine.restore.standing(self._tenant_id)
+        if standing is None:
+            raise Fault(FaultKind.STORE_UNAVAILABLE, "The shared ledger has lost its data and is being filled.")
+        async with self._one_at_a_time:
+            return await count_grace(
+                self._engine.ledger,
+                self._engine.restore,
+                self._place.directory,
+                name=self._place.name,
+                tenant_id=self._tenant_id,
+                filling=filling_of(standing),
+                owed=lambda: self._engine.batches.owed,
+            )
+
     async def look_for_orphans(self) -> None:
         """Settles and loads what processes of this host left that are gone and have not come back."""
         gateway = self._settings.gateway
@@ -202,10 +252,16 @@ class _Host:
         try:
             standing = await self._engine.restore.standing(self._tenant_id)
         except Fault:
-            return LedgerHealth(False, f"Redis does not answer; {owed} settlements wait for it")
+            return LedgerHealth(False, f"Redis does not answer; {owed} settlements wait for it{self._in_grace()}")
         if standing is None:
             return LedgerHealth(False, "Redis has lost its data and is being filled")
         return LedgerHealth(True, f"in Redis; {self._engine.leases.alive} calls held here, {owed} settlements wait")
+
+    def _in_grace(self) -> str:
+        affected = self.grace.standing().affected if self.grace is not None else ()
+        return (
+            f"; the failure modes of {len(affected)} organizations hold: {', '.join(affected[:20])}" if affected else ""
+        )
 
     async def _count(self, place: Place, *, settle_down_s: float = 0.0) -> str:
         """What the store had been filled with when this journal was counted."""
@@ -213,16 +269,18 @@ class _Host:
         standing = await filled(
             restore, self._vault, self._clock, tenant_id=self._tenant_id, settle_down_s=settle_down_s
         )
-        await reconcile(
-            self._engine.ledger,
-            restore,
-            place.directory,
-            name=place.name,
-            tenant_id=self._tenant_id,
-            filling=filling_of(standing),
-            now_ns=self._clock.wall_ns(),
-            known_s=self._engine.batches.settings.settled_kept_s,
-        )
+        async with self._one_at_a_time:
+            await reconcile(
+                self._engine.ledger,
+                restore,
+                place.directory,
+                name=place.name,
+                tenant_id=self._tenant_id,
+                filling=filling_of(standing),
+                now_ns=self._clock.wall_ns(),
+                known_s=self._engine.batches.settings.settled_kept_s,
+                owed=lambda: self._engine.batches.owed,
+            )
         return standing
 
     async def _adopt(self, place: Place) -> tuple[str, int]:

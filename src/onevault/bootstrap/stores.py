@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from onevault.core.ports import Ledger, Rates
-from onevault.stores.journal.writer import JournalWriter
+from onevault.core.ports import Journal, Ledger, Rates
+from onevault.stores.grace.engine import FailureModes, GraceStanding
+from onevault.stores.journal.writer import JournalStatus
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
@@ -26,11 +27,13 @@ class LedgerHealth(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What bootstrap hands to the rooms above as ports. `ledger_health` asks the ledger's store."""
+    """What bootstrap hands to the rooms above as ports. `ledger_health` asks the ledger's store. `failure_modes` is to be
+    told what organizations may spend while the ledger is away; `ledger_mode` says how that stands."""
 
     ledger: Ledger
     rates: Rates
-    journal: JournalWriter
+    journal: Journal
+    journal_status: Callable[[], JournalStatus]
     loader: Loader
     directory: VaultDirectory
     change_log: VaultChangeLog
@@ -38,3 +41,5 @@ class Stores:
     requests: VaultRequests
     history: VaultUsage
     ledger_health: Callable[[], Awaitable[LedgerHealth]]
+    failure_modes: FailureModes
+    ledger_mode: Callable[[], GraceStanding]

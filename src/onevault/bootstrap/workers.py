@@ -151,7 +151,9 @@ def reserved(host: str, port: int) -> socket.socket:
     return taken
 
 
-def worker_command(*, host: str, port: int, config: str | None) -> list[str]:
+def worker_command(*, host: str, port: int, workers: int, config: str | None) -> list[str]:
     """How a worker is started: this program again."""
     named = ["--config", config] if config is not None else []
-    return [sys.executable, "-m", "onevault", "serve", "--host", host, "--port", str(port), *named]
+    address = ("--host", host, "--port", str(port))
+    # Each must know how many there are: what they may grant by themselves is shared out among them.
+    return [sys.executable, "-m", "onevault", "serve", *address, "--workers", str(workers), *named]

@@ -237,6 +237,7 @@ def _limits(written: Written) -> LimitSettings:
         organization_daily_budget=None if limits.max_cost_per_day is None else Nanos(limits.max_cost_per_day),
         on_insufficient=limits.on_insufficient or "reject",
         on_exhausted=limits.on_exhausted or "cut",
+        fallback_replicas=limits.fallback_replicas or 1,
     )
 
 

@@ -16,7 +16,8 @@ of its own, so nobody fills in defaults later.
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
       limits      output_tokens_max, key_requests_per_minute, key_concurrent_requests, user_daily_requests,
-                  user_monthly_requests, user_monthly_budget, organization_daily_budget, on_insufficient, on_exhausted
+                  user_monthly_requests, user_monthly_budget, organization_daily_budget, on_insufficient, on_exhausted,
+                  fallback_replicas
       tenant      tenant_id, time_zone
 """
 
@@ -214,6 +215,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     organization_daily_budget: Nanos | None = None
     on_insufficient: OnInsufficient = "reject"
     on_exhausted: OnExhausted = "cut"
+    fallback_replicas: int = 1
+    """How many hosts run this gateway with the same ledger: each grants its part of an organization's `fallback_daily_limit`."""
 
 
 class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -353,6 +353,7 @@ class LimitsWritten(Section):
         Annotated[OnInsufficient, BeforeValidator(partial(_word, words=get_args(OnInsufficient)))] | None
     ) = None
     on_exhausted: Annotated[OnExhausted, BeforeValidator(partial(_word, words=get_args(OnExhausted)))] | None = None
+    fallback_replicas: Annotated[int, BeforeValidator(partial(quantities.count, at_most=1000))] | None = None
 
 
 class TenantWritten(Section):

@@ -65,6 +65,8 @@ class Admission(msgspec.Struct, frozen=True):
     principal: Principal
     requests: RateStanding | None
     tokens: RateStanding | None
+    grace: bool = False
+    """Let in by this process alone, while the shared store did not answer."""
 
 
 class Rates(Protocol):
@@ -115,9 +117,10 @@ class Ledger(Protocol):
     Promise: while a provider reports no more than was held, no scope ever settles more than its limit.
     """
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
-        """Holds in every scope or in none. Raises Fault BUDGET_EXCEEDED (money) or RATE_LIMITED / QUOTA_EXCEEDED (tokens) that
-        names the scope's kind and window, never its figures for another scope. Idempotent by `call_id`.
+    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
+        """Holds in every scope or in none; answers the hold as it is to be written down. Raises Fault BUDGET_EXCEEDED (money) or
+        RATE_LIMITED / QUOTA_EXCEEDED (tokens) that names the scope's kind and window, never its figures for another scope.
+        Idempotent by `call_id`.
 
         Of a call that is held already for less it enlarges the hold to what is asked now, under the same rule: in every scope or
         in none, and refused it stays as it was. For no more it changes nothing, and nothing once the call is settled.

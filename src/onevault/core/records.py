@@ -47,6 +47,8 @@ class Held(msgspec.Struct, frozen=True, array_like=True, tag="held"):
     price_version: str
     provider_key: str = ""
     """The customer's own provider key that the call is made with; "": the gateway's."""
+    grace: bool = False
+    """Granted by the process alone, while the shared ledger did not answer; to be counted there once it does."""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -101,6 +103,8 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
     metadata: dict[str, str] = {}  # msgspec copies mutable defaults
     provider_key: str = ""
     """The customer's own provider key that the call was made with: its provider's cost is the customer's own."""
+    grace: bool = False
+    """As of its hold."""
 
 
 class QuotaReset(msgspec.Struct, frozen=True, array_like=True, tag="reset"):

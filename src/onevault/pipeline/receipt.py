@@ -42,6 +42,8 @@ class Receipt:
     """What the output of each choice was limited to because the money left pays for no more; None where it was not."""
     held: bool = False
     scopes: tuple[ScopeId, ...] = ()
+    grace: bool = False
+    """Whether the hold was granted by this process alone, while the shared ledger did not answer."""
     """In which the call counts, once it is held."""
     amount_held: Nanos = ZERO
     tokens_held: int = 0
@@ -93,6 +95,7 @@ class Receipt:
             user_agent=request.user_agent,
             end_user=incoming.end_user or "",
             provider_key=self.plan.credential if self.plan else "",
+            grace=self.grace,
             metadata={**incoming.extensions.metadata, **incoming.metadata},
         )
 

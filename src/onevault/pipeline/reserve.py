@@ -53,7 +53,7 @@ class Reserve:
         if plan is not receipt.plan:
             receipt.plan, receipt.output_limit = plan, plan.output_tokens_max
         receipt.held, receipt.amount_held, receipt.tokens_held = True, held.amount, held.tokens
-        receipt.scopes = held.scopes
+        receipt.scopes, receipt.grace = held.scopes, held.grace
         operation, size = receipt.incoming.operation, receipt.incoming.size
         ranked = size.searches_at_most if operation is Operation.RERANK else 0
         tab = Tab(size, plan, free=operation in FREE, searches=ranked)
@@ -83,7 +83,7 @@ class Reserve:
             held = hold_of(principal, plan, receipt)
             try:
                 check_callers_budget(plan, receipt.incoming, held.amount)
-                await self.ledger.reserve(held, limits)
+                held = await self.ledger.reserve(held, limits)
             except Fault as refusal:
                 lower = lowered(asked, receipt, refusal) if lowerings < HOLDS_LOWERED_MAX else None
                 if lower is None:

@@ -46,6 +46,9 @@ SIGNED_IN = "oidc:"
 _NO_KEYS: Mapping[str, ProviderKey] = MappingProxyType({})
 
 
+FAIL_OPEN = "fail_open"
+
+
 class DefaultLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for a key or a user that has no limit of its own of the kind. None: no limit. Money in nanos."""
 
@@ -322,6 +325,13 @@ class Access:
         self._provider_keys_of[org_id] = of
         if is_of_tenant(org_id):
             self._keys_of_tenant = {key.name: key for key in of.values() if key.status is Status.ACTIVE}
+
+    def fallback_daily_limit(self, org_id: str) -> int | None:
+        """What an organization may spend on a day while the ledger is away, in nanos; None: it fails closed."""
+        organization = self._organizations.get(org_id)
+        if organization is None or organization.failure_mode != FAIL_OPEN:
+            return None
+        return organization.fallback_daily_limit
 
     @property
     def defaults(self) -> DefaultLimits:

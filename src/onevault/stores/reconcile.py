@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ import msgspec
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.ports import Clock, Ledger
 from onevault.core.records import Held, QuotaReset, Settled
-from onevault.stores.journal.reader import read
+from onevault.stores.journal.reader import read, records_after
 from onevault.stores.journal.segment import segments
 from onevault.stores.recovery import SETTLED_TOGETHER
 from onevault.stores.redis.restore import Restore
@@ -80,12 +80,13 @@ async def reconcile(
     filling: Filling,
     now_ns: int,
     known_s: float,
+    owed: Callable[[], int],
 ) -> int:
     """Counts in the store what a journal has that the store may not know; how many settlements that were.
 
     That is at most what was not in the sums that it was filled with. Where it has been filled since this journal was last reconciled, all
     of that; otherwise what is so young (less than `known_s`) that the store knows the ids of what it has counted: a settlement
-    that was owed to it when the process died is among them. Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
+    that was owed to it when the process died is among them; and what was granted as grace, however old. Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
     """
     is_new = await restore.reconciled(tenant_id, name) != filling.id
     since_ns = 0 if is_new else now_ns - int((known_s - _SPARE_S) * 1_000_000_000)
@@ -101,7 +102,58 @@ async def reconcile(
             await asyncio.gather(*(ledger.settle(record) for record in together if isinstance(record, Settled)))
         counted += len(together)
     await restore.mark_reconciled(tenant_id, name, filling.id)
+    await count_grace(ledger, restore, directory, name=name, tenant_id=tenant_id, filling=filling, owed=owed)
     return counted
+
+
+async def count_grace(
+    ledger: Ledger,
+    restore: Restore,
+    directory: Path,
+    *,
+    name: str,
+    tenant_id: str,
+    filling: Filling,
+    owed: Callable[[], int],
+) -> JournalPosition:
+    """Counts what a journal has of grace since it was last counted; up to where it has read.
+
+    However long an outage was: how far grace is counted is kept with the store. Raises Fault STORE_UNAVAILABLE; a settlement that was
+    counted by a run that did not come to its end is known to the store by its id, and not counted again. `owed` is how many
+    settlements the store has not taken.
+    """
+    after = await _grace_counted(restore, name=name, tenant_id=tenant_id)
+    after = max(after, filling.positions.get(name, JournalPosition()))
+    found, up_to = await asyncio.to_thread(_grace_after, directory, after)
+    for start in range(0, len(found), SETTLED_TOGETHER):
+        await asyncio.gather(*(ledger.settle(settled) for settled in found[start : start + SETTLED_TOGETHER]))
+    if found and owed():
+        raise Fault(FaultKind.STORE_UNAVAILABLE, "The shared ledger has not taken every settlement of grace yet.")
+    await restore.mark_reconciled(tenant_id, _grace_of(name), _written(up_to))
+    return up_to
+
+
+def _grace_after(directory: Path, after: JournalPosition) -> tuple[list[Settled], JournalPosition]:
+    found: list[Settled] = []
+    up_to = after
+    for record, position in records_after(directory, after, damages=[], holds=False):
+        up_to = position
+        if isinstance(record, Settled) and record.grace and record.held:
+            found.append(record)
+    return found, up_to
+
+
+def _grace_of(name: str) -> str:
+    return f"{name} grace"
+
+
+def _written(position: JournalPosition) -> str:
+    return f"{position.offset} {position.segment}"
+
+
+async def _grace_counted(restore: Restore, *, name: str, tenant_id: str) -> JournalPosition:
+    offset, _, segment = (await restore.reconciled(tenant_id, _grace_of(name))).partition(" ")
+    return JournalPosition(segment, int(offset)) if segment else JournalPosition()
 
 
 def _to_settle(directory: Path, in_sums: JournalPosition, since_ns: int) -> Iterator[Settled | QuotaReset]:

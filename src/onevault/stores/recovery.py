@@ -164,6 +164,7 @@ def at_worst_case(held: Held, now_ns: int) -> Settled:
         provider_key=held.provider_key,
         model=held.model,
         price_version=held.price_version,
+        grace=held.grace,
     )
 
 

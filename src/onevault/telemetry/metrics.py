@@ -20,6 +20,7 @@ _BOUNDS_MS = tuple(seconds * 1000 for seconds in SECONDS)
 _SERIES_MAX = 2_000
 """More combinations of labels than this are counted under `other`: a scrape must stay quick."""
 _OTHER = "other"
+LEDGER_MODES = ("local", "shared", "grace")
 
 _Labels = tuple[str, str, str, str]
 
@@ -44,6 +45,8 @@ class Metrics(Collector):
         self._faults: dict[str, int] = {}
         self._sources = {"provider": 0, "estimated": 0, "worst_case": 0}
         self._overshoot = 0
+        self._grace_calls = self._grace_cost = 0
+        self._ledger_mode: Callable[[], str] = lambda: LEDGER_MODES[0]
         self._in_flight: Callable[[], float] = float
         self._loader_lag_s: Callable[[], float] = float
         self._drains_running: Callable[[], float] = float
@@ -62,6 +65,9 @@ class Metrics(Collector):
         series.cost += record.cost
         if record.held:
             self._sources[record.usage_source] += 1
+            if record.grace:
+                self._grace_calls += 1
+                self._grace_cost += record.cost
             if record.cost > record.amount_held:
                 self._overshoot += record.cost - record.amount_held
 
@@ -77,8 +83,11 @@ class Metrics(Collector):
         drains_running: Callable[[], float],
         drains: Callable[[], Mapping[str, int]],
         drained_tokens: Callable[[], float],
+        ledger_mode: Callable[[], str],
     ) -> None:
-        """Figures that others keep, read when somebody scrapes. `drains` has how many ended, by how."""
+        """Figures that others keep, read when somebody scrapes. `drains` has how many ended, by how; `ledger_mode` is one of
+        LEDGER_MODES."""
+        self._ledger_mode = ledger_mode
         self._in_flight, self._loader_lag_s = in_flight, loader_lag_s
         self._drains_running, self._drains, self._drained_tokens = drains_running, drains, drained_tokens
 
@@ -146,6 +155,25 @@ class Metrics(Collector):
             "onevault_drains_running",
             "Answers being read on after their callers hung up.",
             value=self._drains_running(),
+        )
+        mode, modes = (
+            self._ledger_mode(),
+            GaugeMetricFamily(
+                "onevault_ledger_mode",
+                "Processes by how they count: by themselves, in the shared ledger, or as grace while that does not answer.",
+                labels=("mode",),
+            ),
+        )
+        for name in LEDGER_MODES:
+            modes.add_metric((name,), float(name == mode))
+        yield modes
+        yield CounterMetricFamily(
+            "onevault_grace_calls",
+            "Calls settled that were granted while the shared ledger was away.",
+            value=self._grace_calls,
+        )
+        yield CounterMetricFamily(
+            "onevault_grace_cost_usd", "What those cost, in US dollars.", value=self._grace_cost / NANOS_PER_USD
         )
         yield GaugeMetricFamily("onevault_calls_in_flight", "Calls being worked on.", value=self._in_flight())
         yield GaugeMetricFamily(

@@ -8,7 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from tests.support.redis_server import shared_redis
 
+from onevault.bootstrap.system import SystemClock
 from onevault.core.ports import Ledger, Rates
+from onevault.stores.grace.allowance import Allowance
+from onevault.stores.grace.ledger import GraceLedger
+from onevault.stores.grace.rates import GraceRates
+from onevault.stores.grace.reach import Reach
 from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
@@ -34,7 +39,28 @@ async def redis() -> AsyncGenerator[tuple[Ledger, Rates]]:
         yield opened.ledger, opened.rates
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"memory": memory, "redis": redis}
+@asynccontextmanager
+async def within_grace(inside: Engine) -> AsyncGenerator[tuple[Ledger, Rates]]:
+    """What stands around a shared ledger is, as long as that answers, that ledger."""
+    async with inside as (ledger, rates):
+        reach = Reach(_never, SystemClock(), on_change=_unheard)
+        allowance = Allowance(lambda _: 10**9, processes=1)
+        yield GraceLedger(ledger, reach, allowance, _unheard), GraceRates(rates, reach, allowance, _unheard)
+
+
+async def _never() -> None:
+    raise AssertionError("the store answers: nobody has to probe it")
+
+
+def _unheard(told: object) -> None:
+    raise AssertionError(f"there was no outage: {told}")
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "memory": memory,
+    "redis": redis,
+    "grace around memory": lambda: within_grace(memory()),
+}
 
 
 @pytest.fixture(params=ENGINES)

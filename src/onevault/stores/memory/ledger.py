@@ -45,15 +45,15 @@ class MemoryLedger:
         """How many calls are held and not settled."""
         return len(self._holds)
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
+    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
         """As `ports.Ledger.reserve`. Limits that are not about money or tokens are not the ledger's, and are passed over."""
         call_id = held.call_id
         if call_id in self._settled or call_id in self._settled_before:
-            return
+            return held
         hold = self._holds.get(call_id)
         if hold is not None:
             self._enlarge(held, limits, hold)
-            return
+            return held
         minutes = self._admit(held, limits)
         slices = []
         for minute, at_ns in minutes:
@@ -61,6 +61,7 @@ class MemoryLedger:
             piece.change(held.tokens)
             slices.append(piece)
         self._hold(held, tuple(slices))
+        return held
 
     async def settle(self, settled: Settled) -> None:
         """As `ports.Ledger.settle`. A call whose hold is not known (it was held before a restart) counts in full."""

@@ -8,7 +8,11 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, Window
 from onevault.core.windows import seconds_to_next_day, seconds_to_next_month
 
-_SCOPES: Final = {"org": "organization", "key": "API key"}
+_SCOPES: Final = {
+    "org": "organization",
+    "key": "API key",
+    "grace": "organization while the shared ledger does not answer (fallback_daily_limit)",
+}
 _PERIODS: Final = {Window.DAY: "today", Window.MONTH: "this month"}
 _WINDOWS: Final = {Window.MINUTE: "per minute", Window.DAY: "per day", Window.MONTH: "per month"}
 _CONCURRENCY_RETRY_S: Final = 1.0

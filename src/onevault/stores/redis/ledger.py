@@ -35,7 +35,7 @@ class RedisLedger:
         self._tenant_of = tenant_of
         self._known: ByIdentity[LedgerLimits] = ByIdentity()
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> None:
+    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
         """As `ports.Ledger.reserve`. Raises Fault STORE_UNAVAILABLE where it is not known to be held; should it be all the
         same, it is given back: at once if the store answers, else as soon as it does, at the latest with its lease. To reserve the
         same call again is then refused too; to settle it is not. Of a hold that was to be enlarged nothing is given back: it is as
@@ -73,6 +73,7 @@ class RedisLedger:
             raise self._batches.away()
         if answer[1]:
             self._leases.begin(lane, call_id, HELD)
+        return held
 
     async def settle(self, settled: Settled) -> None:
         """As `ports.Ledger.settle`. Returns when the store has taken the settlement, or is known not to answer: then it is owed,

@@ -9,6 +9,7 @@ where its process died; it was never acknowledged and is passed by.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
@@ -75,6 +76,8 @@ class Loader:
         self._one_at_a_time = asyncio.Lock()
         self._complete_at_s = monotonic()
         self._retired_at_s = -RETIRE_INTERVAL_S
+        self.may_retire: Callable[[], bool] = lambda: True
+        """Asked before segments that are loaded are deleted."""
         self.last_error = ""
         self.records_loaded = 0
 
@@ -151,6 +154,8 @@ class Loader:
         if monotonic() - self._retired_at_s < RETIRE_INTERVAL_S:
             return
         self._retired_at_s = monotonic()
+        if not self.may_retire():
+            return
         position = await self.position()
         if len(await asyncio.to_thread(segments, self._directory)) > 1 and await self._vault.checkpoint():
             await asyncio.to_thread(retire, self._directory, position)

@@ -181,4 +181,5 @@ def _settled(row: Row[Any], attempts: tuple[AttemptRecord, ...]) -> Settled:
         end_user=row.end_user,
         metadata=dict(row.metadata),
         provider_key=row.provider_key_bk or "",
+        grace=bool(row.grace),
     )

@@ -197,6 +197,7 @@ def _add(rows: CallRows, record: Settled, form: Form) -> None:
             _json(record.excluded).decode() if record.excluded else "[]",
             SOURCE,
             record.provider_key or None,
+            record.grace,
         )
     )
     for number, attempt in enumerate(record.attempts, 1):

@@ -45,6 +45,11 @@ def usage_added() -> tuple[Column[Any], ...]:
     )
 
 
+def grace_added() -> tuple[Column[Any], ...]:
+    """Since version 4: whether the hold was granted while the shared ledger did not answer."""
+    return (Column("grace", Boolean),)
+
+
 def provider_keys_added() -> tuple[Column[Any], ...]:
     """Since version 4: the customer's own provider key that the call was made with, which then costs only the gateway's fee."""
     return (Column("provider_key_bk", String(255)),)
@@ -127,6 +132,7 @@ api_request_detail_s = Table(
     Column("excluded", JsonDocument, nullable=False),
     record_source(),
     *provider_keys_added(),
+    *grace_added(),
     PrimaryKeyConstraint("load_date", "api_request_hk"),
     schema="gateway",
     sqlite_with_rowid=False,
