@@ -93,8 +93,8 @@ def metric(gateway: GatewayProcess, name: str) -> float:
     return float(lines[0].rpartition(" ")[2])
 
 
-def verified(gateway: GatewayProcess) -> None:
-    said = Shell(gateway.directory)("verify", "ledger", "--json")
+def verified(gateway: GatewayProcess, redis: RedisServer) -> None:
+    said = Shell(gateway.directory)("verify", "ledger", "--json", ONEVAULT_REDIS_URL=redis.url)
     assert said.code == 0, said
 
 
@@ -150,7 +150,7 @@ def test_who_fails_closed_is_refused_and_who_fails_open_spends_its_fallback_limi
     said = gateway.process.output
     assert said.count('"ledger.degraded"') == said.count('"ledger.restored"') == 3, "the tenant and both organizations"
     assert gateway.stop() == 0
-    verified(gateway)
+    verified(gateway, redis)
 
 
 def test_a_restart_forgets_neither_what_was_granted_today_nor_what_is_still_to_be_counted(
@@ -174,7 +174,7 @@ def test_a_restart_forgets_neither_what_was_granted_today_nor_what_is_still_to_b
     eventually(lambda: ask(gateway, key)[0] == 200, lambda: usage(gateway, key))
     assert usage(gateway, key) == (CENT * (GRANTED + 1), GRANTED + 1)
     assert gateway.stop() == 0
-    verified(gateway)
+    verified(gateway, redis)
 
 
 @pytest.mark.parametrize("redis", [False], indirect=True)
@@ -193,7 +193,7 @@ def test_a_store_that_comes_back_empty_has_every_grace_call_once_though_the_vaul
     assert ask(gateway, key)[0] == 200
     assert usage(gateway, key) == (CENT * (GRANTED + 3), GRANTED + 3)
     assert gateway.stop() == 0
-    verified(gateway)
+    verified(gateway, redis)
 
 
 def test_workers_that_cannot_ask_each_other_grant_no_more_than_the_limit_together(
@@ -213,4 +213,4 @@ def test_workers_that_cannot_ask_each_other_grant_no_more_than_the_limit_togethe
         eventually(lambda: usage(gateway, key) == counted, lambda: (usage(gateway, key), counted))
     finally:
         gateway.stop()
-    verified(gateway)
+    verified(gateway, redis)
