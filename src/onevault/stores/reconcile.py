@@ -86,7 +86,8 @@ async def reconcile(
 
     That is at most what was not in the sums that it was filled with. Where it has been filled since this journal was last reconciled, all
     of that; otherwise what is so young (less than `known_s`) that the store knows the ids of what it has counted: a settlement
-    that was owed to it when the process died is among them; and what was granted as grace, however old. Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
+    that was owed to it when the process died is among them; and what was granted as grace, however old.
+    Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
     """
     is_new = await restore.reconciled(tenant_id, name) != filling.id
     since_ns = 0 if is_new else now_ns - int((known_s - _SPARE_S) * 1_000_000_000)

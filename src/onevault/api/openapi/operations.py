@@ -48,6 +48,7 @@ _SAID_WITH_ANSWERS = {
     "x-gateway-limit-usd": "That limit.",
     "x-gateway-remaining-usd": "What is left of it.",
     "x-gateway-overhead-ms": "The gateway's own share of the time.",
+    "x-gateway-ledger": "`grace` where the shared ledger did not answer and the call was granted all the same; absent otherwise.",
     "x-gateway-output-limit": "The output limit in tokens, where it was lowered to what the budget left pays for.",
     "x-gateway-dropped": "Tuning hints that the target could not express.",
     "x-ratelimit-limit-requests": "Requests a minute that the tightest limit allows; `x-ratelimit-limit-tokens` for tokens.",
