@@ -9,7 +9,9 @@ import socket
 
 import msgspec
 
+from onevault.bootstrap.redis_to_read import redis_to_read
 from onevault.config.schema import Settings
+from onevault.core.faults import Fault
 from onevault.stores.sql.engine import VaultUnusable, open_vault
 from onevault.upstream.endpoints import endpoints
 
@@ -31,6 +33,8 @@ async def examine(settings: Settings) -> list[Finding]:
     findings += [await _directory(settings), _port(settings)]
     if settings.gateway.database_url is not None:
         findings.append(await _database(settings))
+    if settings.gateway.redis_url is not None:
+        findings.append(await _shared_ledger(settings))
     found = endpoints(settings, simulator_url=None)
     if not found:
         findings.append(Finding("providers", True, "none configured: the built-in simulator answers"))
@@ -68,6 +72,24 @@ async def _database(settings: Settings) -> Finding:
             return Finding(f"vault {vault.database.where}", True, "opens")
     except VaultUnusable as error:
         return Finding("vault", False, str(error))
+
+
+async def _shared_ledger(settings: Settings) -> Finding:
+    """Names no address: it may hold a password."""
+    name = "shared ledger"
+    try:
+        async with redis_to_read(settings) as redis:
+            if redis is None:
+                return Finding(name, True, "none")
+            if await redis.restore.standing(settings.tenant.tenant_id) is None:
+                return Finding(
+                    name, True, "Redis answers and is empty; the first gateway to start fills it from the vault"
+                )
+            return Finding(name, True, "Redis answers and counts")
+    except OSError as error:
+        return Finding(name, False, str(error))
+    except Fault:
+        return Finding(name, False, "Redis does not answer; see that gateway.redis_url is right and that it runs")
 
 
 def _port(settings: Settings) -> Finding:

@@ -30,23 +30,30 @@ def _verify() -> None:
 
 @verify.command("ledger")
 def ledger(config: Config = None, json: Json = False) -> None:
-    """Recomputes what every scope has spent from journal and vault, and compares it with the stored sums.
+    """Recomputes what every scope has spent from journals and vault, and compares it with the stored sums,
+    and with what Redis counts where several processes share it.
 
     Reads only; a gateway may run meanwhile. Exit code 0: all agrees; 1: something differs; 2: there is no ledger here.
     """
     with told(as_json=json):
-        verdict, running = asyncio.run(verify_ledger(load(config, os.environ)))
-    show(_document(verdict, running), as_json=json, text=_text(verdict, running))
+        settings = load(config, os.environ)
+        verdict, running = asyncio.run(verify_ledger(settings))
+    is_shared = settings.gateway.redis_url is not None
+    show(_document(verdict, running), as_json=json, text=_text(verdict, running, is_shared=is_shared))
     if not verdict.agrees:
         raise typer.Exit(REFUSED)
 
 
-def _document(verdict: Verdict, running: int | None) -> dict[str, Any]:
+def _document(verdict: Verdict, running: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(verdict)
-    return {"agrees": verdict.agrees, "gateway_process": running} | found
+    return {
+        "agrees": verdict.agrees,
+        "gateway_process": running[0] if running else None,
+        "gateway_processes": running,
+    } | found
 
 
-def _text(verdict: Verdict, running: int | None) -> str:
+def _text(verdict: Verdict, running: list[int], *, is_shared: bool) -> str:
     lines = [difference.message for difference in verdict.differences]
     if (more := verdict.differences_found - len(lines)) > 0:
         lines.append(f"… and {more} more.")
@@ -56,6 +63,10 @@ def _text(verdict: Verdict, running: int | None) -> str:
         f"Not settled yet: {verdict.held_calls} calls hold ${_usd(verdict.held_nanos)}{_when(running)}. "
         f"Settled and not in the vault yet: {verdict.waiting_calls} calls, ${_usd(verdict.waiting_nanos)}.",
     ]
+    if verdict.shared_scopes is not None:
+        lines.append(f"Compared with the shared ledger: {verdict.shared_scopes} scopes.")
+    elif is_shared:
+        lines.append("Not compared with the shared ledger: it does not answer, or has not been filled.")
     if verdict.agrees:
         lines.append("Everything agrees: no call is settled twice, and none is lost.")
     else:
@@ -67,7 +78,9 @@ def _usd(nanos: int) -> str:
     return format_usd(Nanos(nanos))
 
 
-def _when(running: int | None) -> str:
-    if running is None:
+def _when(running: list[int]) -> str:
+    if not running:
         return " (the next start settles them at that)"
-    return f" (process {running} is at work)"
+    if len(running) == 1:
+        return f" (process {running[0]} is at work)"
+    return f" (processes {', '.join(map(str, running))} are at work)"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis import Redis
 from tests.contract.ledger.build import (
     KEY,
     NOON,
@@ -19,6 +20,7 @@ from tests.contract.ledger.build import (
     SECOND_NS,
     USER,
     concurrency,
+    fault_of,
     held,
     money,
     principal,
@@ -30,7 +32,7 @@ from tests.contract.ledger.build import (
 from tests.contract.ledger.conftest import memory, redis
 from tests.support.redis_server import RedisServer, shared_redis
 
-from onevault.core.faults import Fault
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 from onevault.core.ports import Admission, Figures, Ledger, Rates
 from onevault.stores.redis.engine import RedisEngine, open_redis
@@ -224,6 +226,49 @@ async def test_a_cluster_takes_every_batch_because_it_stays_in_one_slot() -> Non
             assert (await of_organization(engine)).spent_month == 60
     finally:
         server.remove()
+
+
+async def test_a_node_that_does_not_have_the_keys_says_who_has_also_after_they_were_moved() -> None:
+    nodes = [RedisServer("--cluster-enabled", "yes", "--cluster-node-timeout", "5000").start() for _ in range(2)]
+    clients = [Redis(port=node.port, decode_responses=True) for node in nodes]
+    first, second = clients
+    try:
+        slot = int(first.execute_command("CLUSTER KEYSLOT", TenantKeys("t1").ready))
+        names = [client.execute_command("CLUSTER MYID") for client in clients]
+        both = {slot, (slot + 1) % 16384}  # a node that has lost its last slot would become a replica
+        first.execute_command("CLUSTER ADDSLOTS", *(one for one in range(16384) if one not in both))
+        second.execute_command("CLUSTER ADDSLOTS", *both)
+        second.execute_command("CLUSTER SET-CONFIG-EPOCH", 2)
+        first.execute_command("CLUSTER MEET", "127.0.0.1", nodes[1].port)
+        async with asyncio.timeout(30):
+            while any(client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" for client in clients):
+                await asyncio.sleep(0.05)
+        limits = (money(ORG, Window.MONTH, 100),)
+        async with open_redis(nodes[0].url, tenant_of=lambda _: "t1") as engine:
+            assert await engine.restore("t1", ())
+            await engine.ledger.reserve(held("a", 100), limits)
+            assert first.dbsize() == 0
+            assert second.dbsize() > 0
+
+            first.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[1])
+            second.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[0])
+            keys = second.execute_command("CLUSTER GETKEYSINSLOT", slot, 1000)
+            second.execute_command("MIGRATE", "127.0.0.1", nodes[0].port, "", 0, 5000, "KEYS", *keys)
+            while_moved = await fault_of(engine.ledger.reserve(held("b", 1), limits))
+            assert while_moved is not None
+            assert while_moved.kind is FaultKind.STORE_UNAVAILABLE
+            for client in clients:
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", names[0])
+
+            await engine.ledger.settle(settled(held("a", 100), 60))
+            figures = await of_organization(engine)
+            assert (figures.spent_month, figures.held) == (60, 0)
+            assert second.dbsize() == 0
+    finally:
+        for client in clients:
+            client.close()
+        for node in nodes:
+            node.remove()
 
 
 # ---- the engine in memory is the model ---------------------------------------------------------------------------------

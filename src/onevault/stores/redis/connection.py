@@ -3,6 +3,8 @@
 Connections are made when they are needed and given up after any failure, so a store that comes back is found by the next call.
 redis-py makes them (URL, TLS, credentials); keeping them and the timeouts are done here, which takes a third of the time that its
 pool does.
+
+A node of a cluster that does not have a tenant's keys says which one does: that one is asked from then on.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseError
 
 from onevault.stores.redis.scripts import Script
 from onevault.stores.redis.settings import RedisSettings
 
 _REASON_LENGTH_MAX = 200
+_MOVES_MAX = 4
+"""How often one script is sent on: nodes that disagree for longer are about to agree, and the next call asks again."""
 
 
 class Unreachable(Exception):
@@ -32,50 +36,107 @@ class Unreachable(Exception):
         self.is_known_undone = is_known_undone
 
 
+class _Node:
+    """One server, with the connections to it that nobody uses at the moment."""
+
+    __slots__ = ("factory", "idle")
+
+    def __init__(self, factory: ConnectionPool) -> None:
+        self.factory = factory
+        self.idle: list[AbstractConnection] = []
+
+
 class RedisConnection:
     """Connections to the store at a URL (`redis://`, `rediss://`, `unix://`), to be closed after use.
 
-    As many as scripts run at the same time, which the callers bound.
+    As many as scripts run at the same time, which the callers bound. The URL may be of any node of a cluster: where it says that
+    another has the keys, that one is connected to, as the URL says but for the address. While a slot is being moved, its
+    scripts are refused (they are known to be undone).
     """
 
     def __init__(self, url: str, settings: RedisSettings) -> None:
         self._settings = settings
-        self._idle: list[AbstractConnection] = []
         self._is_closed = False
-        self._factory = ConnectionPool.from_url(
-            url, protocol=2, socket_timeout=None, retry=Retry(NoBackoff(), 0), health_check_interval=0
+        self._first = _Node(
+            ConnectionPool.from_url(
+                url, protocol=2, socket_timeout=None, retry=Retry(NoBackoff(), 0), health_check_interval=0
+            )
         )
+        self._others: dict[tuple[str, int], _Node] = {}
+        self._moved: dict[str, _Node] = {}
+        """Where the keys of a hash tag are, as far as they are not at the URL."""
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
-        """The script's answer. Raises Unreachable. The script must change nothing when it is run a second time."""
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[bytes | str | int],
+        *,
+        timeout_s: float | None = None,
+    ) -> bytes:
+        """The script's answer. Raises Unreachable. The script must change nothing when it is run a second time.
+        `timeout_s` is for scripts that may take longer than `command_timeout_s`."""
+        tag = keys[0].partition("}")[0]
+        for _ in range(_MOVES_MAX):
+            node = self._moved.get(tag, self._first)
+            try:
+                return await self._run(node, script, keys, arguments, timeout_s or self._settings.command_timeout_s)
+            except MovedError as moved:
+                self._moved[tag] = self._node(moved.host, moved.port)
+            except Unreachable:
+                # A node that died may have been replaced: any other one knows.
+                self._moved.pop(tag, None)
+                raise
+        raise Unreachable("the nodes of the cluster disagree on which has the keys", is_known_undone=True)
+
+    async def close(self) -> None:
+        """Closes what is idle, and what is in use as soon as it is not."""
+        self._is_closed = True
+        for node in (self._first, *self._others.values()):
+            while node.idle:
+                await node.idle.pop().disconnect()
+
+    def _node(self, host: str, port: int) -> _Node:
+        """The server of a cluster at an address; an empty host means the one that said so."""
+        first = self._first.factory
+        host = host or str(first.connection_kwargs.get("host", "localhost"))
+        node = self._others.get((host, port))
+        if node is None:
+            given = first.connection_kwargs | {"host": host, "port": port}
+            node = self._others[(host, port)] = _Node(ConnectionPool(first.connection_class, **given))
+        return node
+
+    async def _run(
+        self,
+        node: _Node,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[bytes | str | int],
+        timeout_s: float,
+    ) -> bytes:
+        """Raises MovedError where the keys are elsewhere, else Unreachable."""
         packed = _packed("EVALSHA", script.sha, keys, arguments)
         try:
-            while self._idle:
+            while node.idle:
                 # One that the store has closed meanwhile (it was restarted) says so only when it is used.
                 try:
-                    return await self._ask(self._idle.pop(), packed)
+                    return await self._ask(node, node.idle.pop(), packed, timeout_s)
                 except ConnectionResetError:
                     continue
-            return await self._ask(await self._connected(), packed)
+            return await self._ask(node, await self._connected(node), packed, timeout_s)
         except NoScriptError:
             packed = _packed("EVAL", script.text, keys, arguments)
         except ConnectionResetError as error:
             raise Unreachable(error, is_known_undone=False) from None
         try:
-            return await self._ask(await self._connected(), packed)
+            return await self._ask(node, await self._connected(node), packed, timeout_s)
         except (ConnectionResetError, NoScriptError) as error:
             raise Unreachable(error, is_known_undone=False) from None
 
-    async def close(self) -> None:
-        """Closes what is idle, and what is in use as soon as it is not."""
-        self._is_closed = True
-        while self._idle:
-            await self._idle.pop().disconnect()
-
-    async def _connected(self) -> AbstractConnection:
-        if self._idle:
-            return self._idle.pop()
-        connection: AbstractConnection = self._factory.make_connection()  # type: ignore[no-untyped-call]
+    async def _connected(self, node: _Node) -> AbstractConnection:
+        if node.idle:
+            return node.idle.pop()
+        connection: AbstractConnection = node.factory.make_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await connection.connect()  # type: ignore[no-untyped-call]
@@ -87,15 +148,15 @@ class RedisConnection:
             raise
         return connection
 
-    async def _ask(self, connection: AbstractConnection, packed: bytes) -> bytes:
-        """Raises ConnectionResetError where the connection is lost, NoScriptError, Unreachable for all else."""
+    async def _ask(self, node: _Node, connection: AbstractConnection, packed: bytes, timeout_s: float) -> bytes:
+        """Raises ConnectionResetError where the connection is lost, NoScriptError, MovedError, Unreachable for all else."""
         is_whole = False
         try:
-            async with asyncio.timeout(self._settings.command_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 await connection.send_packed_command(packed, check_health=False)
                 answer: bytes = await connection.read_response(disconnect_on_error=False)
             is_whole = True
-        except NoScriptError:
+        except (NoScriptError, MovedError):
             is_whole = True
             raise
         except ResponseError as error:
@@ -107,7 +168,7 @@ class RedisConnection:
             raise ConnectionResetError(str(error)) from None
         finally:
             if is_whole and not self._is_closed:
-                self._idle.append(connection)
+                node.idle.append(connection)
             else:
                 # An answer that is still on its way must never be taken for that of the next command.
                 await connection.disconnect(nowait=True)

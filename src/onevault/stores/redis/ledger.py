@@ -113,7 +113,10 @@ class RedisLedger:
 
     async def figures(self, scope: ScopeId, *, time_zone: str, now_ns: int) -> Figures:
         """As `ports.Ledger.figures`. Raises Fault STORE_UNAVAILABLE."""
-        day, month = day_and_month(now_ns, time_zone)
+        return await self.figures_of(scope, *day_and_month(now_ns, time_zone))
+
+    async def figures_of(self, scope: ScopeId, day: str, month: str) -> Figures:
+        """What the scope has used in these windows, as far as they are kept. Raises Fault STORE_UNAVAILABLE."""
         answer = await self._ask_of_scope("figures", scope, (day, month, ""))
         today, this_month, total = answer[1]
         return Figures(

@@ -16,7 +16,7 @@ from onevault.core.identity import ScopeId, Window
 from onevault.core.money import NANOS_PER_USD
 from onevault.stores.redis.connection import RedisConnection, Unreachable
 from onevault.stores.redis.keys import TenantKeys
-from onevault.stores.redis.scripts import reconciled_script, restore_script, standing_script
+from onevault.stores.redis.scripts import Script, reconciled_script, restore_script, standing_script
 from onevault.stores.redis.settings import RedisSettings
 from onevault.stores.rollup import ScopeUsage
 
@@ -34,7 +34,8 @@ class Restore:
         self._reconciling = reconciled_script()
 
     async def __call__(self, tenant_id: str, sums: Sequence[ScopeUsage], *, standing: str = "") -> bool:
-        """True where this call filled the store; False where it was filled already, and nothing was changed.
+        """True where this call filled the store; False where it was filled already, and nothing was changed. (Also False where the
+        answer to the last step was lost; `standing` tells then whose filling it is.)
 
         `sums` are the vault's, all of one moment; `standing` says which (up to where every journal was loaded then). It is kept
         with the store, so that each process can settle what its journal has from there on: settling twice changes nothing.
@@ -55,10 +56,7 @@ class Restore:
             is_last = int(start + most >= len(named))
             silence_ms = int(self._settings.restore_silence_s * _MS)
             given = (who, silence_ms, is_last, standing, msgspec.msgpack.encode(written))
-            try:
-                answer = await self._connection.run(self._script, names, given)
-            except Unreachable:
-                raise self._away() from None
+            answer = await self._step(names, given)
             if answer == b"FILLED":
                 return False
             if answer == b"BUSY":
@@ -69,12 +67,22 @@ class Restore:
                 )
         return True
 
+    async def _step(self, names: Sequence[str], given: Sequence[bytes | str | int]) -> bytes:
+        """One step, also where its answer is lost: it sets, so to repeat it is harmless, and to begin anew would have to wait
+        `restore_silence_s` for oneself."""
+        for tries_left in reversed(range(self._settings.restore_tries_per_step_max)):
+            try:
+                return await self._connection.run(
+                    self._script, names, given, timeout_s=self._settings.restore_step_timeout_s
+                )
+            except Unreachable:
+                if not tries_left:
+                    raise self._away() from None
+        raise self._away()
+
     async def standing(self, tenant_id: str) -> str | None:
         """What was kept when the store was filled; None where it was not. Raises Fault STORE_UNAVAILABLE."""
-        try:
-            answer = await self._connection.run(self._standing, (TenantKeys(tenant_id).ready,), ())
-        except Unreachable:
-            raise self._away() from None
+        answer = await self._asked(self._standing, TenantKeys(tenant_id).ready)
         return answer.decode()[1:] if answer else None
 
     async def reconciled(self, tenant_id: str, journal: str) -> str:
@@ -86,13 +94,14 @@ class Restore:
         await self._reconciled(tenant_id, journal, filling)
 
     async def _reconciled(self, tenant_id: str, journal: str, filling: str) -> str:
+        answer = await self._asked(self._reconciling, TenantKeys(tenant_id).reconciled, journal, filling)
+        return answer.decode() if answer else ""
+
+    async def _asked(self, script: Script, key: str, *given: str) -> bytes:
         try:
-            answer = await self._connection.run(
-                self._reconciling, (TenantKeys(tenant_id).reconciled,), (journal, filling)
-            )
+            return await self._connection.run(script, (key,), given)
         except Unreachable:
             raise self._away() from None
-        return answer.decode() if answer else ""
 
     def _away(self) -> Fault:
         message = "The store that counts limits and budgets does not answer."

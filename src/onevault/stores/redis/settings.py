@@ -31,7 +31,11 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     expired_per_batch_max: int = 64
     sweeps_per_operation_max: int = 8
     """How often an operation that was refused is tried again after expired calls were swept away."""
-    restore_scopes_per_step_max: int = 1_000
+    restore_scopes_per_step_max: int = 250
+    """A step keeps the store from answering anybody else: about a millisecond."""
+    restore_step_timeout_s: float = 5.0
+    """Nobody's call waits for a step, so on a busy machine it gets more time than a command does."""
+    restore_tries_per_step_max: int = 3
     restore_silence_s: float = 10.0
     """A process that fills the store and says nothing for so long is taken for dead, and another one begins anew."""
     close_timeout_s: float = 5.0

@@ -6,12 +6,22 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from onevault.core.identity import ScopeId
 from onevault.core.records import Held, QuotaReset, Settled
 from onevault.stores.journal.reader import Damage, read
 from onevault.stores.journal.segment import Segment, segments
 from onevault.stores.rollup import JournalPosition
 from onevault.stores.verify.words import Call, Difference, Differences, Kind
+
+
+class RetainedJournal(msgspec.Struct, frozen=True):
+    """A journal to be read: the vault's name for it, where it is, and the process that has it now (None: none has)."""
+
+    name: str
+    directory: Path
+    running: int | None
 
 
 class JournalAccount:
@@ -26,16 +36,14 @@ class JournalAccount:
         self.abandoned: set[str] = set()
 
 
-def read_journal(
-    directory: Path, loaded: JournalPosition, differences: Differences, *, running: int | None
-) -> JournalAccount:
+def read_journal(journal: RetainedJournal, loaded: JournalPosition, differences: Differences) -> JournalAccount:
     """Reads every segment, while it is being written or not; about 15 µs a record. `loaded` is how far the vault had loaded
-    before this began, `running` the process that has the data directory now.
+    before this began.
 
     Raises FileNotFoundError where a segment was retired meanwhile: then begin anew.
     """
     reading = _Reading(differences)
-    retained = segments(directory)
+    retained, running = segments(journal.directory), journal.running
     for segment in retained:
         reading.through(segment, loaded)
     account = reading.account

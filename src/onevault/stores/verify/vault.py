@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from onevault.core.identity import ScopeId
 from onevault.stores.rollup import JournalPosition
-from onevault.stores.sql.batch import position_of
+from onevault.stores.sql.batch import positions_of
 from onevault.stores.sql.engine import Vault, VaultUnusable
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.schema import SCHEMA_VERSION, SCHEMAS, calls, derived
@@ -44,10 +44,13 @@ WHERE (d.load_date, d.api_request_hk) > (?, ?) ORDER BY d.load_date, d.api_reque
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far the vault is at a moment: in the journal, and in its calls."""
+    """How far the vault is at a moment: in every journal by its name (those of other hosts too), and in its calls."""
 
-    position: JournalPosition
+    positions: dict[str, JournalPosition]
     last_call: int
+
+    def of(self, journal: str) -> JournalPosition:
+        return self.positions.get(journal, JournalPosition())
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -83,7 +86,7 @@ async def vault_to_read(directory: Path) -> AsyncIterator[Vault]:
 
 def mark_of(connection: Connection) -> Mark:
     last_call = connection.exec_driver_sql("SELECT coalesce(max(rowid), 0) FROM gateway.api_request_h").scalar_one()
-    return Mark(position_of(connection), int(last_call))
+    return Mark(positions_of(connection), int(last_call))
 
 
 def stored_of(connection: Connection) -> Stored:

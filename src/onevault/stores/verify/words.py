@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """Journal and vault tell different things of one call."""
     RECORD_MISSING = "record_missing"
     """The vault has what the journal must have had, and has no more."""
+    SHARED_SUM = "shared_sum"
+    """The ledger that processes share counts something else than vault and journals say."""
     DAMAGED = "damaged"
     """A stretch of the journal cannot be read."""
 
@@ -111,6 +113,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     waiting_nanos: int
     held_calls: int
     held_nanos: int
+    shared_scopes: int | None
+    """How many scopes the shared ledger was asked about; None: there is none, or it did not answer, or it has not been filled."""
     differences_found: int
     differences: tuple[Difference, ...]
     not_settled: tuple[NotSettled, ...]

@@ -1,0 +1,114 @@
+"""`onevault verify ledger` where several processes share a ledger: journals of all workers, the vault, and what Redis counts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from redis import Redis
+
+from tests.support.commands import Shell
+from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http, wait_until_ready
+from tests.support.raw_client import CHAT, begin, call, question
+from tests.support.redis_server import RedisServer
+
+WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
+"""The process above and the first worker start one after the other: on a busy machine that takes its time."""
+KNOWN_EVERYWHERE_S = 1.0
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, simulator: SimulatorProcess, redis: RedisServer) -> Iterator[GatewayProcess]:
+    environment = simulator.as_provider | {"ONEVAULT_REDIS_URL": redis.url}
+    made = GatewayProcess(tmp_path, environment=environment, config="gateway: {workers: 2, drain_timeout: 2}\n")
+    made.process.start()
+    wait_until_ready(f"{made.base_url}/readyz", made.process, READY_WITHIN_S)
+    yield made
+    if made.process.popen.poll() is None:
+        made.stop()
+
+
+def verified(gateway: GatewayProcess, redis: RedisServer) -> dict[str, Any]:
+    done = Shell(gateway.directory)("verify", "ledger", "--json", ONEVAULT_REDIS_URL=redis.url)
+    found: dict[str, Any] = done.json
+    assert done.code == (0 if found["agrees"] else 1), done
+    return found
+
+
+def both_serve(gateway: GatewayProcess, *, but: int = 0) -> list[int]:
+    """The process ids of two workers that answer, none of them `but`."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        found = [process.pid for process in psutil.Process(gateway.process.popen.pid).children()]
+        metrics = http(f"{gateway.base_url}/metrics", raw=True)[2]
+        if len(found) == 2 and but not in found and all(f'worker="{number}"' in metrics for number in (1, 2)):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(gateway.process.output)
+
+
+async def spend(gateway: GatewayProcess, key: NewKey, calls: int) -> None:
+    answers = await asyncio.gather(*(call(gateway.port, CHAT, question(), key=key.api_key) for _ in range(calls)))
+    assert {answer.status for answer in answers} == {200}
+
+
+async def test_journals_of_all_workers_the_vault_and_redis_agree_and_a_figure_that_was_changed_is_told(
+    gateway: GatewayProcess, redis: RedisServer
+) -> None:
+    workers = both_serve(gateway)
+    one, other = (gateway.new_key(organization={"monthly_budget_usd": 1}) for _ in range(2))
+    await asyncio.sleep(KNOWN_EVERYWHERE_S)
+    await spend(gateway, one, 20)
+    await spend(gateway, other, 30)
+
+    at_work = await asyncio.to_thread(verified, gateway, redis)
+    assert at_work["differences"] == []
+    assert sorted(at_work["gateway_processes"]) == sorted(workers)
+    assert at_work["calls"] + at_work["waiting_calls"] == 50
+    assert at_work["shared_scopes"] >= 6
+
+    # What a killed worker held is settled by the one that takes its place, and counts everywhere alike.
+    waiting = [
+        await begin(gateway.port, CHAT, question(simulate="latency_ms=30000"), key=one.api_key) for _ in range(10)
+    ]
+    while gateway.admin(f"/organizations/{one.org_id}/usage")["held_nanos"] == 0:
+        await asyncio.sleep(0.05)
+    os.kill(workers[0], signal.SIGKILL)
+    both_serve(gateway, but=workers[0])
+    assert (await asyncio.to_thread(verified, gateway, redis))["differences"] == []
+    assert gateway.stop() == 0
+    for answer in waiting:
+        await answer.wait()
+
+    at_rest = await asyncio.to_thread(verified, gateway, redis)
+    assert at_rest["differences"] == []
+    assert (at_rest["held_calls"], at_rest["waiting_calls"], at_rest["gateway_processes"]) == (0, 0, [])
+    assert at_rest["shared_scopes"] >= 6
+
+    with Redis(port=redis.port) as client:
+        names = {key: client.keys(f"*}}:scope:org:{key.org_id}")[0] for key in (one, other)}
+        client.copy(names[one], names[other], replace=True)
+    changed = await asyncio.to_thread(verified, gateway, redis)
+    assert {(found["kind"], found["scope"]) for found in changed["differences"]} == {
+        ("shared_sum", f"org:{other.org_id}")
+    }
+    assert {found["window"] for found in changed["differences"]} == {"day", "month", "total"}
+
+    redis.stop()
+    away = await asyncio.to_thread(verified, gateway, redis)
+    assert (away["agrees"], away["shared_scopes"]) == (True, None)
