@@ -108,10 +108,19 @@ def office_of(
 _TIGHTENED = {
     "monthly_budget": "monthly_budget_usd",
     "daily_budget": "daily_budget_usd",
+    "total_budget": "total_budget_usd",
+    "max_cost_per_request": "max_cost_per_request_usd",
+    "daily_request_limit": "daily_request_limit",
+    "monthly_request_limit": "monthly_request_limit",
+    "daily_token_limit": "daily_token_limit",
+    "monthly_token_limit": "monthly_token_limit",
+    "tokens_per_minute": "tokens_per_minute",
     "requests_per_minute": "requests_per_minute",
     "concurrent_requests": "concurrent_requests",
 }
 _FROM_ABOVE = (
+    "provider_limits",
+    "model_limits",
     "status",
     "byok",
     "time_zone",

@@ -35,100 +35,100 @@ _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@[^\s@\"(),:;<>\[\\\]]{1,189}")
 _ZONES = available_timezones()
 
 
-def _refused(reason: str) -> PydanticCustomError:
+def refused(reason: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{reason}", {"reason": reason})
 
 
 def nanos(value: object) -> int:
     """Nanos of an amount of dollars: exact, 0 or more, at most nine decimals, at most `USD_MAX`."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise _refused("must be a number of US dollars")
+        raise refused("must be a number of US dollars")
     exact = Decimal(str(value))
     if not exact.is_finite():
-        raise _refused("must be a finite number of US dollars")
+        raise refused("must be a finite number of US dollars")
     sign, digits, exponent = exact.as_tuple()
     if sign and any(digits):
-        raise _refused("must not be negative")
+        raise refused("must not be negative")
     if exact > USD_MAX:
-        raise _refused(f"must be at most {USD_MAX} US dollars")
+        raise refused(f"must be at most {USD_MAX} US dollars")
     significant = "".join(map(str, digits)).rstrip("0")
     places = DECIMALS_MAX + int(exponent) + len(digits) - len(significant)
     if significant and places < 0:
-        raise _refused(f"must have at most {DECIMALS_MAX} decimals")
+        raise refused(f"must have at most {DECIMALS_MAX} decimals")
     return int(significant) * 10**places if significant else 0  # integers only: Decimal arithmetic rounds at 28 digits
 
 
 def count(value: object) -> int:
     """A whole number, also where it is written as `60.0`: to JSON they are the same."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
-        raise _refused("must be a whole number")
+        raise refused("must be a whole number")
     if not 0 <= value <= COUNT_MAX:
-        raise _refused(f"must be between 0 and {COUNT_MAX}")
+        raise refused(f"must be between 0 and {COUNT_MAX}")
     if value != int(value):
-        raise _refused("must be a whole number")
+        raise refused("must be a whole number")
     return int(value)
 
 
 def flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise _refused("must be true or false")
+        raise refused("must be true or false")
     return value
 
 
-def _text(value: object, characters_max: int, *, empty: bool = False) -> str:
+def bounded_text(value: object, characters_max: int, *, empty: bool = False) -> str:
     if not isinstance(value, str):
-        raise _refused("must be a string")
+        raise refused("must be a string")
     if len(value) > characters_max:
-        raise _refused(f"must have at most {characters_max} characters")
+        raise refused(f"must have at most {characters_max} characters")
     if _UNPRINTABLE.search(value):
-        raise _refused("must have no control characters")
+        raise refused("must have no control characters")
     if value != value.strip():
-        raise _refused("must not begin or end with a space")
+        raise refused("must not begin or end with a space")
     if not value and not empty:
-        raise _refused("must not be empty")
+        raise refused("must not be empty")
     return value
 
 
 def name(value: object) -> str:
-    return _text(value, NAME_CHARACTERS_MAX)
+    return bounded_text(value, NAME_CHARACTERS_MAX)
 
 
 def label(value: object) -> str:
-    return _text(value, NAME_CHARACTERS_MAX, empty=True)
+    return bounded_text(value, NAME_CHARACTERS_MAX, empty=True)
 
 
 def email(value: object) -> str:
-    text = _text(value, EMAIL_CHARACTERS_MAX)
+    text = bounded_text(value, EMAIL_CHARACTERS_MAX)
     if not _EMAIL.fullmatch(text):
-        raise _refused("must be an e-mail address")
+        raise refused("must be an e-mail address")
     return text
 
 
 def time_zone(value: object) -> str:
-    text = _text(value, NAME_CHARACTERS_MAX)
+    text = bounded_text(value, NAME_CHARACTERS_MAX)
     if text not in _ZONES:
-        raise _refused("must be a time zone of the IANA database, as Europe/Berlin")
+        raise refused("must be a time zone of the IANA database, as Europe/Berlin")
     ZoneInfo(text)  # reads it now, so that no call is the first to
     return text
 
 
 def moment(value: object) -> int:
     """Milliseconds since the epoch of a time as RFC 3339 writes it, with its offset from UTC."""
-    text = _text(value, NAME_CHARACTERS_MAX)
+    text = bounded_text(value, NAME_CHARACTERS_MAX)
     try:
         read = datetime.fromisoformat(text)
         if read.tzinfo is None or "T" not in text.upper():
             raise ValueError
         return int(read.astimezone(UTC).timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise _refused("must be a time with its offset from UTC, as 2030-01-31T12:00:00Z") from None
+        raise refused("must be a time with its offset from UTC, as 2030-01-31T12:00:00Z") from None
 
 
 def credential(value: object) -> dict[str, Secret]:
     """The fields of a credential, none of which is shown again. What they must be depends on the provider."""
     if not isinstance(value, dict) or not value:
-        raise _refused('must be an object with the fields of a credential, as {"api_key": "…"}')
-    return {_text(name, NAME_CHARACTERS_MAX): Secret(_secret_text(name, field)) for name, field in value.items()}
+        raise refused('must be an object with the fields of a credential, as {"api_key": "…"}')
+    return {bounded_text(name, NAME_CHARACTERS_MAX): Secret(_secret_text(name, field)) for name, field in value.items()}
 
 
 def _secret_text(name: str, value: object) -> str:
@@ -136,18 +136,18 @@ def _secret_text(name: str, value: object) -> str:
         try:
             return json.dumps(value)
         except (TypeError, ValueError):
-            raise _refused("service_account must be the JSON of a service account's key") from None
+            raise refused("service_account must be the JSON of a service account's key") from None
     if not isinstance(value, str) or len(value) > SECRET_CHARACTERS_MAX:
-        raise _refused(f"must hold texts of at most {SECRET_CHARACTERS_MAX} characters")
+        raise refused(f"must hold texts of at most {SECRET_CHARACTERS_MAX} characters")
     return value.strip()
 
 
 def _names(value: object, most: int, kind: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise _refused(f"must be a list of {kind} names")
+        raise refused(f"must be a list of {kind} names")
     if not 1 <= len(value) <= most:
-        raise _refused(f"must name between 1 and {most} {kind}s (leave it out or null to allow all)")
-    return tuple(dict.fromkeys(_text(entry, NAME_CHARACTERS_MAX) for entry in value))
+        raise refused(f"must name between 1 and {most} {kind}s (leave it out or null to allow all)")
+    return tuple(dict.fromkeys(bounded_text(entry, NAME_CHARACTERS_MAX) for entry in value))
 
 
 def models(value: object) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def providers(value: object) -> tuple[str, ...]:
 def networks(value: object) -> tuple[str, ...]:
     """Networks as they are compared: `192.0.2.7` is `192.0.2.7/32`."""
     if not isinstance(value, list | tuple):
-        raise _refused("must be a list of networks")
+        raise refused("must be a list of networks")
     return tuple(dict.fromkeys(_network(entry) for entry in _names(value, NETWORKS_MAX, "network")))
 
 
@@ -169,32 +169,32 @@ def _network(text: str) -> str:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise _refused("must be networks as 192.0.2.0/24 or 2001:db8::/32") from None
+        raise refused("must be networks as 192.0.2.0/24 or 2001:db8::/32") from None
     if "%" in text:
-        raise _refused("must be networks without a zone (%)")
+        raise refused("must be networks without a zone (%)")
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
-        raise _refused("must name IPv4 networks as IPv4, as 192.0.2.0/24")
+        raise refused("must name IPv4 networks as IPv4, as 192.0.2.0/24")
     if "/" in text and str(network.network_address) != str(ip_network(text.partition("/")[0]).network_address):
-        raise _refused(f"must have no bits beyond the prefix: {network} was meant?")
+        raise refused(f"must have no bits beyond the prefix: {network} was meant?")
     return str(network)
 
 
 def overlap(value: object) -> int:
     seconds = count(value)
     if seconds > OVERLAP_S_MAX:
-        raise _refused(f"must be between 0 and {OVERLAP_S_MAX} seconds")
+        raise refused(f"must be between 0 and {OVERLAP_S_MAX} seconds")
     return seconds
 
 
 def role(value: object) -> str:
     if not isinstance(value, str) or value not in _ROLES:
-        raise _refused(f"must be one of: {', '.join(_ROLES)}")
+        raise refused(f"must be one of: {', '.join(_ROLES)}")
     return value
 
 
 def byok(value: object) -> str:
     if not isinstance(value, str) or value not in _BYOK:
-        raise _refused(f"must be one of: {', '.join(_BYOK)}")
+        raise refused(f"must be one of: {', '.join(_BYOK)}")
     return value
 
 
@@ -208,7 +208,7 @@ def _choice(available: str, planned: tuple[str, ...], why: str) -> Callable[[obj
             return available
         if isinstance(value, str) and value in planned:
             raise PydanticCustomError(NOT_AVAILABLE_YET, "{reason}", {"reason": f"{value} is not available yet: {why}"})
-        raise _refused(f"must be one of: {', '.join((available, *planned))}")
+        raise refused(f"must be one of: {', '.join((available, *planned))}")
 
     return read
 
@@ -216,7 +216,7 @@ def _choice(available: str, planned: tuple[str, ...], why: str) -> Callable[[obj
 def _word(*words: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in words:
-            raise _refused(f"must be one of: {', '.join(words)}")
+            raise refused(f"must be one of: {', '.join(words)}")
         return value
 
     return read

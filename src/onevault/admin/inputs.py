@@ -31,6 +31,7 @@ from onevault.admin.fields import (
     WebhookUrl,
     Zone,
 )
+from onevault.admin.target_limits import TargetLimitsField
 
 OVERLAP_DEFAULT_S = 24 * 3600
 
@@ -47,7 +48,30 @@ class Input(BaseModel):
         return repr(sorted(self.changes().items()))
 
 
-class _OrganizationFields(Input):
+class _FurtherLimits(Input):
+    max_cost_per_request: Money = Field(
+        None, alias="max_cost_per_request_usd", description="US dollars that one call may cost; null: no limit."
+    )
+    daily_token_limit: Count = Field(None, description="Tokens a calendar day.")
+    monthly_token_limit: Count = Field(None, description="Tokens a calendar month.")
+    provider_limits: TargetLimitsField = Field(
+        None, description="Limits for one provider entry alone, by its name: the same fields as here."
+    )
+    model_limits: TargetLimitsField = Field(
+        None, description="Limits for one model alone, by `model` or `provider/model`: the same fields as here."
+    )
+
+
+class _WholeLimits(_FurtherLimits):
+    total_budget: Money = Field(
+        None, alias="total_budget_usd", description="US dollars in all, for good; null: no limit."
+    )
+    daily_request_limit: Count = Field(None, description="Calls a calendar day.")
+    monthly_request_limit: Count = Field(None, description="Calls a calendar month.")
+    tokens_per_minute: Count = None
+
+
+class _OrganizationFields(_WholeLimits):
     daily_budget: Money = Field(
         None, alias="daily_budget_usd", description="US dollars a calendar day; null: no limit."
     )
@@ -85,7 +109,8 @@ class UpdateOrganization(_OrganizationFields):
     suspended: Flag = Field(False, description="True refuses every call of its keys until false is set.")
 
 
-class _Limits(Input):
+class _Limits(_FurtherLimits):
+    total_limit: Money = Field(None, alias="total_limit_usd", description="US dollars in all, for good.")
     monthly_limit: Money = Field(None, alias="monthly_limit_usd", description="US dollars a calendar month.")
     daily_limit: Money = Field(None, alias="daily_limit_usd", description="US dollars a calendar day.")
     daily_request_limit: Count = Field(None, description="Calls a calendar day.")
@@ -95,7 +120,7 @@ class _Limits(Input):
     concurrent_requests: Count = Field(None, description="Calls in flight.")
 
 
-class UpdateTenant(Input):
+class UpdateTenant(_WholeLimits):
     monthly_budget: Money = Field(None, alias="monthly_budget_usd", description="US dollars a month; null: no limit.")
     daily_budget: Money = Field(None, alias="daily_budget_usd", description="US dollars a day; null: no limit.")
     requests_per_minute: Count = Field(None, description="Over all organizations; null: no limit.")

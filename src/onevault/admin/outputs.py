@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from onevault.admin.target_limits import target_limits_out
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
@@ -48,6 +49,15 @@ class OrganizationOut(Output):
     status: Literal["active", "suspended", "deleted"]
     monthly_budget_usd: float | None
     daily_budget_usd: float | None
+    total_budget_usd: float | None
+    max_cost_per_request_usd: float | None
+    daily_token_limit: int | None
+    monthly_token_limit: int | None
+    provider_limits: dict[str, dict[str, float | int | None]] | None
+    model_limits: dict[str, dict[str, float | int | None]] | None
+    daily_request_limit: int | None
+    monthly_request_limit: int | None
+    tokens_per_minute: int | None
     requests_per_minute: int | None
     concurrent_requests: int | None
     time_zone: str
@@ -66,6 +76,15 @@ class TenantOut(Output):
     tenant_id: str
     monthly_budget_usd: float | None
     daily_budget_usd: float | None
+    total_budget_usd: float | None
+    max_cost_per_request_usd: float | None
+    daily_token_limit: int | None
+    monthly_token_limit: int | None
+    provider_limits: dict[str, dict[str, float | int | None]] | None
+    model_limits: dict[str, dict[str, float | int | None]] | None
+    daily_request_limit: int | None
+    monthly_request_limit: int | None
+    tokens_per_minute: int | None
     requests_per_minute: int | None
     concurrent_requests: int | None
     version: int = Field(description="Grows with every change, 0 before the first; the ETag.")
@@ -91,6 +110,12 @@ class NewAdminKeyOut(AdminKeyOut):
 class _LimitsOut(Output):
     monthly_limit_usd: float | None
     daily_limit_usd: float | None
+    total_limit_usd: float | None
+    max_cost_per_request_usd: float | None
+    daily_token_limit: int | None
+    monthly_token_limit: int | None
+    provider_limits: dict[str, dict[str, float | int | None]] | None
+    model_limits: dict[str, dict[str, float | int | None]] | None
     daily_request_limit: int | None
     monthly_request_limit: int | None
     requests_per_minute: int | None
@@ -205,6 +230,25 @@ def _usd(nanos: int | None) -> float | None:
     return None if nanos is None else usd_for_json(Nanos(nanos))
 
 
+def _further_limits(entity: Tenant | Organization | Team | User | ApiKey) -> dict[str, Any]:
+    return {
+        "max_cost_per_request_usd": _usd(entity.max_cost_per_request),
+        "daily_token_limit": entity.daily_token_limit,
+        "monthly_token_limit": entity.monthly_token_limit,
+        "provider_limits": target_limits_out(entity.provider_limits),
+        "model_limits": target_limits_out(entity.model_limits),
+    }
+
+
+def _whole_limits(entity: Tenant | Organization) -> dict[str, Any]:
+    return _further_limits(entity) | {
+        "total_budget_usd": _usd(entity.total_budget),
+        "daily_request_limit": entity.daily_request_limit,
+        "monthly_request_limit": entity.monthly_request_limit,
+        "tokens_per_minute": entity.tokens_per_minute,
+    }
+
+
 def organization_out(organization: Organization) -> OrganizationOut:
     return OrganizationOut(
         org_id=organization.org_id,
@@ -212,6 +256,7 @@ def organization_out(organization: Organization) -> OrganizationOut:
         status=organization.status.value,  # type: ignore[arg-type]  # organizations are never revoked
         monthly_budget_usd=_usd(organization.monthly_budget),
         daily_budget_usd=_usd(organization.daily_budget),
+        **_whole_limits(organization),
         requests_per_minute=organization.requests_per_minute,
         concurrent_requests=organization.concurrent_requests,
         time_zone=organization.time_zone,
@@ -231,6 +276,7 @@ def tenant_out(tenant: Tenant) -> TenantOut:
         tenant_id=tenant.tenant_id,
         monthly_budget_usd=_usd(tenant.monthly_budget),
         daily_budget_usd=_usd(tenant.daily_budget),
+        **_whole_limits(tenant),
         requests_per_minute=tenant.requests_per_minute,
         concurrent_requests=tenant.concurrent_requests,
         version=tenant.version,
@@ -263,6 +309,8 @@ def _limits_of(entity: Team | User | ApiKey) -> dict[str, object]:
     return {
         "monthly_limit_usd": _usd(entity.monthly_limit),
         "daily_limit_usd": _usd(entity.daily_limit),
+        "total_limit_usd": _usd(entity.total_limit),
+        **_further_limits(entity),
         "daily_request_limit": entity.daily_request_limit,
         "monthly_request_limit": entity.monthly_request_limit,
         "requests_per_minute": entity.requests_per_minute,

@@ -11,7 +11,8 @@ from typing import NewType
 import msgspec
 
 ScopeId = NewType("ScopeId", str)
-"""`tenant:ID`, `org:ID`, `team:ID`, `user:ID`, `key:ID`: anything that counts and can have a limit."""
+"""`tenant:ID`, `org:ID`, `team:ID`, `user:ID`, `key:ID`: anything that counts and can have a limit. Each of them for one provider or one
+model alone: `org:ID|provider:NAME`, `org:ID|model:NAME`; these count only where such a limit is set."""
 
 
 class Metric(StrEnum):
@@ -38,6 +39,26 @@ class Limit(msgspec.Struct, frozen=True):
     metric: Metric
     window: Window
     maximum: int
+
+
+class LimitSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits of a scope for one provider or one model. Money in nanos; None is no limit. `max_cost_per_request` is for one call."""
+
+    max_cost_per_request: int | None = None
+    daily_limit: int | None = None
+    monthly_limit: int | None = None
+    total_limit: int | None = None
+    daily_request_limit: int | None = None
+    monthly_request_limit: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+
+
+TargetLimits = dict[str, LimitSet]
+"""By the name of a provider entry, or by a model (`gpt-4o`, or `openai/gpt-4o` at one provider)."""
 
 
 class Status(StrEnum):
@@ -73,6 +94,15 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
+    total_budget: int | None = None
+    max_cost_per_request: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    provider_limits: TargetLimits | None = None
+    model_limits: TargetLimits | None = None
+    daily_request_limit: int | None = None
+    monthly_request_limit: int | None = None
+    tokens_per_minute: int | None = None
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -96,6 +126,15 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int = 1
     byok: str | None = None
     """What becomes of its own provider keys: `preferred` (None, too), `required` or `off`."""
+    total_budget: int | None = None
+    max_cost_per_request: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    provider_limits: TargetLimits | None = None
+    model_limits: TargetLimits | None = None
+    daily_request_limit: int | None = None
+    monthly_request_limit: int | None = None
+    tokens_per_minute: int | None = None
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -114,6 +153,12 @@ class Team(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
+    total_limit: int | None = None
+    max_cost_per_request: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    provider_limits: TargetLimits | None = None
+    model_limits: TargetLimits | None = None
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -133,6 +178,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
+    total_limit: int | None = None
+    max_cost_per_request: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    provider_limits: TargetLimits | None = None
+    model_limits: TargetLimits | None = None
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -163,6 +214,12 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
+    total_limit: int | None = None
+    max_cost_per_request: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    provider_limits: TargetLimits | None = None
+    model_limits: TargetLimits | None = None
 
 
 class AdminKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -252,6 +309,15 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...]
 
 
+class TargetScope(msgspec.Struct, frozen=True):
+    """A scope of the caller's for one provider or one model, with its limits. `names` are those of what it is for."""
+
+    scope: ScopeId
+    is_model: bool
+    name: str
+    limits: tuple[Limit, ...]
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller, resolved once per change of configuration and not per call.
 
@@ -276,6 +342,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """The customer's own provider keys by provider entry."""
     own_keys_only: bool = False
     """Nothing but those may be used."""
+    at_targets: tuple[TargetScope, ...] = ()
+    """The scopes in which calls count beside `scopes` where they go to a certain provider or model."""
 
     def scopes_at(self, provider: str, credential: str) -> tuple[ScopeId, ...]:
         """The scopes in which a call counts that is made with this credential ("": the gateway's)."""

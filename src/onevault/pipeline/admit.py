@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from onevault.core.identity import Principal
-from onevault.core.ports import Admission, Rates
+from onevault.core.ports import Admission, Plan, Rates
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.uncancelled import uncancelled
+from onevault.policy.target_limits import counting, rates_at
+
+_AT_TARGET: Final = ":target"
+"""What is put behind a call's id where it is admitted a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +26,19 @@ class Admit:
         admission = await self.rates.admit(principal, call_id=request.call_id, now_ns=request.started_ns)
         try:
             yield admission
+        finally:
+            await uncancelled(self.rates.leave(admission))
+
+    @asynccontextmanager
+    async def at_target(self, principal: Principal, plan: Plan, request: CallerRequest) -> AsyncGenerator[None]:
+        """Counts it against the rates of its provider and model alone, which only the plan tells. Raises as the ledger of rates does."""
+        caller = rates_at(principal, counting(principal, plan.targets[0])) if principal.at_targets else None
+        if caller is None:
+            yield
+            return
+        call_id = f"{request.call_id}{_AT_TARGET}"
+        admission = await self.rates.admit(caller, call_id=call_id, now_ns=request.started_ns)
+        try:
+            yield
         finally:
             await uncancelled(self.rates.leave(admission))

@@ -38,5 +38,9 @@ class Exchange:
             incoming = await request.read()
             async with self.record(principal, request, incoming) as receipt:
                 plan = self.route(principal, incoming)
-                async with self.reserve(principal, plan, receipt) as tab, self.call(tab.plan, tab, receipt) as events:
+                async with (
+                    self.admit.at_target(principal, plan, request),
+                    self.reserve(principal, plan, receipt) as tab,
+                    self.call(tab.plan, tab, receipt) as events,
+                ):
                     yield Answer(incoming, principal, admission, tab.plan, receipt, events)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Principal
+from onevault.core.identity import Limit, Principal
 from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
 from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Plan, Target
@@ -14,6 +16,7 @@ from onevault.core.records import Caller, Held
 from onevault.core.relay import RelayedIncoming
 from onevault.pipeline.receipt import Receipt
 from onevault.policy.pricing import missing_price, output_tokens_affordable, worst_case
+from onevault.policy.target_limits import counting, limits_of_day, limits_with, scopes_with
 
 LIMITED_BY_BUDGET = ", output limited by the budget"
 
@@ -44,7 +47,7 @@ def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
         call_id=request.call_id,
         at_ns=request.started_ns,
         caller=Caller(principal.tenant_id, principal.org_id, principal.user_id, principal.key_id),
-        scopes=principal.scopes_at(first.provider, first.credential),
+        scopes=scopes_with(principal.scopes_at(first.provider, first.credential), counting(principal, first)),
         time_zone=principal.time_zone,
         amount=amount,
         tokens=input_tokens + output_tokens,
@@ -57,24 +60,29 @@ def hold_of(principal: Principal, plan: Plan, receipt: Receipt) -> Held:
     )
 
 
+def limits_of(principal: Principal, plan: Plan, incoming: Incoming) -> Sequence[Limit]:
+    """Every limit that a call of this plan is held under: of its scopes, of its provider and model, and the one that its caller sets
+    for the day of the key. Raises Fault INVALID_REQUEST for a limit that is none."""
+    first = plan.targets[0]
+    limits = limits_with(principal.limits_at(first.provider, plan.credential), counting(principal, first))
+    most_a_day = incoming.extensions.budget.max_cost_per_day
+    return limits if most_a_day is None else limits_of_day(limits, principal.scopes[0], most_a_day)
+
+
 def check_callers_budget(plan: Plan, incoming: Incoming, amount: Nanos) -> None:
     """The caller's own `budget` extension: a call that could cost more than it says is not to be held.
 
     Raises Fault BUDGET_EXCEEDED (with `money_left`), UNPRICED_MODEL, INVALID_REQUEST, UNSUPPORTED_PARAMETER.
     """
     budget = incoming.extensions.budget
-    if budget.max_cost_per_day is not None:
-        raise Fault(
-            FaultKind.UNSUPPORTED_PARAMETER,
-            "budget.max_cost_per_day is not available in this version; set a daily limit on the key or user instead.",
-            param="budget.max_cost_per_day",
-        )
-    if budget.max_cost_per_request is None:
+    if budget.max_cost_per_request is None and budget.max_cost_per_day is None:
         return
-    try:
-        most = nanos_from_usd(budget.max_cost_per_request)
-    except ValueError as error:
-        raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="budget.max_cost_per_request") from None
+    most: Nanos | None = None
+    if budget.max_cost_per_request is not None:
+        try:
+            most = nanos_from_usd(budget.max_cost_per_request)
+        except ValueError as error:
+            raise Fault(FaultKind.INVALID_REQUEST, f"{error}.", param="budget.max_cost_per_request") from None
     for target in plan.targets:
         if missing := missing_price(target, incoming):
             raise Fault(
@@ -82,7 +90,7 @@ def check_callers_budget(plan: Plan, incoming: Incoming, amount: Nanos) -> None:
                 f"This call cannot be priced, so its cost cannot be limited: {missing}.",
                 param="model",
             )
-    if amount > most:
+    if most is not None and amount > most:
         refusal = Fault(
             FaultKind.BUDGET_EXCEEDED,
             f"This call can cost up to ${format_usd(amount)}, more than its max_cost_per_request of ${format_usd(most)}. "

@@ -16,7 +16,7 @@ from onevault.core.money import Nanos
 from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Clock, Journal, Ledger, Plan
 from onevault.core.records import Held
-from onevault.pipeline.hold import check_callers_budget, hold_of, lowered
+from onevault.pipeline.hold import check_callers_budget, hold_of, limits_of, lowered
 from onevault.pipeline.receipt import Receipt
 from onevault.pipeline.tab import Tab
 from onevault.pipeline.uncancelled import uncancelled
@@ -48,7 +48,7 @@ class Reserve:
         Raises Fault BUDGET_EXCEEDED, RATE_LIMITED or QUOTA_EXCEEDED (tokens), STORE_UNAVAILABLE; then nothing is held.
         """
         receipt.plan = plan
-        limits = principal.limits_at(plan.targets[0].provider, plan.credential)
+        limits = limits_of(principal, plan, receipt.incoming)
         held, plan = await self._held(principal, plan, receipt, limits)
         if plan is not receipt.plan:
             receipt.plan, receipt.output_limit = plan, plan.output_tokens_max

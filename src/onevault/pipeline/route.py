@@ -12,6 +12,7 @@ from onevault.core.ports import Catalog, Plan, Target
 from onevault.policy import capabilities
 from onevault.policy.byok import paid_by
 from onevault.policy.pricing import missing_price
+from onevault.policy.target_limits import alike, counting, limits_with
 
 Exclusions = tuple[tuple[str, str], ...]
 
@@ -50,6 +51,9 @@ class Route:
         if principal.own_keys or principal.own_keys_only:
             targets, not_paid = paid_by(targets, principal)
             excluded += not_paid
+        if principal.at_targets:
+            targets, other = alike(targets, principal)
+            excluded += other
         has_budget = _has_budget(principal, targets[0])
         if has_budget:
             targets, without_price = _priced(targets, incoming)
@@ -57,7 +61,7 @@ class Route:
         if not routing.fallback:
             targets = targets[:1]
         budget = incoming.extensions.budget
-        is_limited = has_budget or budget.max_cost_per_request is not None
+        is_limited = has_budget or budget.max_cost_per_request is not None or budget.max_cost_per_day is not None
         return Plan(
             targets,
             reason,
@@ -117,6 +121,9 @@ class Route:
 
 def _has_budget(principal: Principal, first: Target) -> bool:
     """Whether a limit of money holds for a call that goes to this target first."""
+    further = limits_with((), counting(principal, first))
+    if any(limit.metric is Metric.MONEY for limit in further):
+        return True
     if first.credential:
         return any(limit.metric is Metric.MONEY for limit in principal.limits_at(first.provider, first.credential))
     return principal.has_budget

@@ -16,12 +16,14 @@ from onevault.core.identity import (
     ApiKey,
     DataKey,
     Limit,
+    LimitSet,
     Metric,
     Organization,
     Principal,
     ProviderKey,
     ScopeId,
     Status,
+    TargetScope,
     Team,
     Tenant,
     User,
@@ -96,6 +98,13 @@ def tenant_limits(tenant: Tenant) -> tuple[Limit, ...]:
         (Metric.MONEY, Window.MONTH, tenant.monthly_budget),
         (Metric.REQUESTS, Window.MINUTE, tenant.requests_per_minute),
         (Metric.CONCURRENCY, Window.NOW, tenant.concurrent_requests),
+        (Metric.MONEY, Window.TOTAL, tenant.total_budget),
+        (Metric.MONEY, Window.NOW, tenant.max_cost_per_request),
+        (Metric.TOKENS, Window.DAY, tenant.daily_token_limit),
+        (Metric.TOKENS, Window.MONTH, tenant.monthly_token_limit),
+        (Metric.REQUESTS, Window.DAY, tenant.daily_request_limit),
+        (Metric.REQUESTS, Window.MONTH, tenant.monthly_request_limit),
+        (Metric.TOKENS, Window.MINUTE, tenant.tokens_per_minute),
     )
 
 
@@ -107,6 +116,13 @@ def organization_limits(organization: Organization) -> tuple[Limit, ...]:
         (Metric.MONEY, Window.MONTH, organization.monthly_budget),
         (Metric.REQUESTS, Window.MINUTE, organization.requests_per_minute),
         (Metric.CONCURRENCY, Window.NOW, organization.concurrent_requests),
+        (Metric.MONEY, Window.TOTAL, organization.total_budget),
+        (Metric.MONEY, Window.NOW, organization.max_cost_per_request),
+        (Metric.TOKENS, Window.DAY, organization.daily_token_limit),
+        (Metric.TOKENS, Window.MONTH, organization.monthly_token_limit),
+        (Metric.REQUESTS, Window.DAY, organization.daily_request_limit),
+        (Metric.REQUESTS, Window.MONTH, organization.monthly_request_limit),
+        (Metric.TOKENS, Window.MINUTE, organization.tokens_per_minute),
     )
 
 
@@ -121,6 +137,10 @@ def team_limits(team: Team) -> tuple[Limit, ...]:
         (Metric.REQUESTS, Window.MINUTE, team.requests_per_minute),
         (Metric.TOKENS, Window.MINUTE, team.tokens_per_minute),
         (Metric.CONCURRENCY, Window.NOW, team.concurrent_requests),
+        (Metric.MONEY, Window.TOTAL, team.total_limit),
+        (Metric.MONEY, Window.NOW, team.max_cost_per_request),
+        (Metric.TOKENS, Window.DAY, team.daily_token_limit),
+        (Metric.TOKENS, Window.MONTH, team.monthly_token_limit),
     )
 
 
@@ -135,6 +155,10 @@ def user_limits(user: User, defaults: DefaultLimits = NO_DEFAULTS) -> tuple[Limi
         (Metric.REQUESTS, Window.MINUTE, user.requests_per_minute),
         (Metric.TOKENS, Window.MINUTE, user.tokens_per_minute),
         (Metric.CONCURRENCY, Window.NOW, user.concurrent_requests),
+        (Metric.MONEY, Window.TOTAL, user.total_limit),
+        (Metric.MONEY, Window.NOW, user.max_cost_per_request),
+        (Metric.TOKENS, Window.DAY, user.daily_token_limit),
+        (Metric.TOKENS, Window.MONTH, user.monthly_token_limit),
     )
 
 
@@ -149,6 +173,10 @@ def key_limits(key: ApiKey, defaults: DefaultLimits = NO_DEFAULTS) -> tuple[Limi
         (Metric.REQUESTS, Window.MINUTE, _own_or(key.requests_per_minute, defaults.key_requests_per_minute)),
         (Metric.TOKENS, Window.MINUTE, key.tokens_per_minute),
         (Metric.CONCURRENCY, Window.NOW, _own_or(key.concurrent_requests, defaults.key_concurrent_requests)),
+        (Metric.MONEY, Window.TOTAL, key.total_limit),
+        (Metric.MONEY, Window.NOW, key.max_cost_per_request),
+        (Metric.TOKENS, Window.DAY, key.daily_token_limit),
+        (Metric.TOKENS, Window.MONTH, key.monthly_token_limit),
     )
 
 
@@ -161,6 +189,33 @@ def _limits(scope: ScopeId, *rows: tuple[Metric, Window, int | None]) -> tuple[L
         Limit(scope=scope, metric=metric, window=window, maximum=maximum)
         for metric, window, maximum in rows
         if maximum is not None
+    )
+
+
+def target_scopes(scope: ScopeId, entity: Tenant | Organization | Team | User | ApiKey) -> tuple[TargetScope, ...]:
+    """The scopes of an entity for one provider or one model alone, with their limits."""
+    found: list[TargetScope] = []
+    for is_model, sets in ((False, entity.provider_limits), (True, entity.model_limits)):
+        for name, limits in sorted((sets or {}).items()):
+            own = ScopeId(f"{scope}|{'model' if is_model else 'provider'}:{name}")
+            found.append(TargetScope(own, is_model, name, _limits_of_set(own, limits)))
+    return tuple(found)
+
+
+def _limits_of_set(scope: ScopeId, limits: LimitSet) -> tuple[Limit, ...]:
+    return _limits(
+        scope,
+        (Metric.MONEY, Window.NOW, limits.max_cost_per_request),
+        (Metric.MONEY, Window.DAY, limits.daily_limit),
+        (Metric.MONEY, Window.MONTH, limits.monthly_limit),
+        (Metric.MONEY, Window.TOTAL, limits.total_limit),
+        (Metric.REQUESTS, Window.DAY, limits.daily_request_limit),
+        (Metric.REQUESTS, Window.MONTH, limits.monthly_request_limit),
+        (Metric.TOKENS, Window.DAY, limits.daily_token_limit),
+        (Metric.TOKENS, Window.MONTH, limits.monthly_token_limit),
+        (Metric.REQUESTS, Window.MINUTE, limits.requests_per_minute),
+        (Metric.TOKENS, Window.MINUTE, limits.tokens_per_minute),
+        (Metric.CONCURRENCY, Window.NOW, limits.concurrent_requests),
     )
 
 
@@ -208,6 +263,11 @@ def resolve(key: ApiKey, above: Above, *, defaults: DefaultLimits = NO_DEFAULTS)
         allowed_providers=None if key.allowed_providers is None else frozenset(key.allowed_providers),
         allowed_networks=None if key.allowed_addresses is None else tuple(map(_network, key.allowed_addresses)),
         own_keys_only=organization.byok == REQUIRED,
+        at_targets=target_scopes(own_scope, key)
+        + target_scopes(user_scope(user.user_id), user)
+        + (() if team is None else target_scopes(team_scope(team.team_id), team))
+        + target_scopes(organization_scope(organization.org_id), organization)
+        + (() if tenant is None else target_scopes(tenant_scope(tenant.tenant_id), tenant)),
     )
     if not above.provider_keys:
         return bare

@@ -67,8 +67,10 @@ def window_ends_in_s(window: Window, *, at_ns: int, time_zone: str) -> float | N
 
 
 def _scope(limit: Limit) -> str:
-    kind = limit.scope.partition(":")[0]
-    return _SCOPES.get(kind, kind)
+    whole, _, target = limit.scope.partition("|")
+    kind = whole.partition(":")[0]
+    told = _SCOPES.get(kind, kind)
+    return f"{told} for the {' '.join(target.split(':', 1))}" if target else told
 
 
 def _span(limit: Limit) -> str:

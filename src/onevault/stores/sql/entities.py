@@ -20,6 +20,7 @@ from onevault.core.identity import (
     ProviderKey,
     Role,
     Status,
+    TargetLimits,
     Team,
     Tenant,
     User,
@@ -28,13 +29,17 @@ from onevault.core.ports import Entity
 from onevault.stores.sql.schema import secrets, who
 
 _MONEY = frozenset(
-    {"monthly_budget", "daily_budget", "monthly_limit", "daily_limit"},
+    {
+        *("monthly_budget", "daily_budget", "total_budget", "monthly_limit", "daily_limit", "total_limit"),
+        "max_cost_per_request",
+    },
 )
 _STATUS = {status.value: status for status in Status}
 _ROLES = {role.value: role for role in Role}
 _WORDS = ("time_zone", "failure_mode", "compliance_level", "priority_tier", "team_id", "name")
 """Texts that many entities share."""
 _LISTS = ("allowed_models", "allowed_providers", "allowed_addresses")
+_TARGETS = ("provider_limits", "model_limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ class Kept:
         for name in _LISTS:
             if values.get(name) is not None:
                 values[name] = list(values[name])
+        for name in _TARGETS:
+            if values.get(name) is not None:
+                values[name] = msgspec.to_builtins(values[name])
         if isinstance(entity, AdminKey):
             values["role"] = entity.role.value
         return values
@@ -150,6 +158,13 @@ ALL = (ORGANIZATION, USER, API_KEY, TEAM, TENANT, ADMIN_KEY, PROVIDER_KEY, DATA_
 """In the order of a snapshot's fields."""
 
 
+def _target_limits(document: Any) -> TargetLimits | None:
+    """JSON as SQLite gives it, or what PostgreSQL has decoded; a JSON null is none."""
+    if isinstance(document, str):
+        return msgspec.json.decode(document, type=TargetLimits | None)
+    return msgspec.convert(document, TargetLimits)
+
+
 def kept(entity: Entity) -> Kept:
     """Where this entity lives."""
     return next(where for where in ALL if isinstance(entity, where.struct))
@@ -161,6 +176,7 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
     struct: Callable[..., Entity] = where.struct
     status = names.index("status")
     lists = tuple(names.index(name) for name in _LISTS if name in names)
+    targets = tuple(names.index(name) for name in _TARGETS if name in names)
     role = names.index("role") if "role" in names else None
     test = names.index("test") if "test" in names else None
     words = tuple(names.index(name) for name in _WORDS if name in names)
@@ -173,6 +189,9 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
                 values[position] = (
                     _texts(values[position]) if isinstance(values[position], str) else tuple(values[position])
                 )
+        for position in targets:
+            if values[position] is not None:
+                values[position] = _target_limits(values[position])
         if role is not None:
             values[role] = _ROLES[values[role]]
         if test is not None:

@@ -97,8 +97,8 @@ def _create_views(connection: Connection) -> None:
 
 def _bring_on(connection: Connection, schema: str, version: int) -> None:
     """A file of an older version, step by step. Version 2: what is used beside tokens of text. Version 3: teams, admin keys,
-    limits of tenants, what keys may use. Version 4: data keys and providers' keys, whose key a call was made with,
-    and whether it was granted as grace.
+    limits of tenants, what keys may use. Version 4: data keys and providers' keys, whose key a call was made with, whether it was
+    granted as grace, further limits and those for one provider or model.
     On PostgreSQL there was none before version 4."""
     if schema == "gateway":
         if version < 2:
@@ -112,6 +112,8 @@ def _bring_on(connection: Connection, schema: str, version: int) -> None:
             _add_columns(connection, calls.api_request_detail_s, calls.provider_keys_added())
             _add_columns(connection, calls.api_request_detail_s, calls.grace_added())
             _add_columns(connection, who.customer_s, (who.customer_s.c.byok,))
+            for table, columns in who.limits_added().items():
+                _add_columns(connection, table, columns)
             add_organizations_of_changes(connection)
         _create_views(connection)
     if schema == "util":

@@ -34,6 +34,15 @@ tenant_s = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     record_source(),
+    Column("total_budget_nanos", Nanos),
+    Column("max_cost_per_request_nanos", Nanos),
+    Column("daily_token_limit", BigInteger),
+    Column("monthly_token_limit", BigInteger),
+    Column("provider_limits", JsonDocument),
+    Column("model_limits", JsonDocument),
+    Column("daily_request_limit", BigInteger),
+    Column("monthly_request_limit", BigInteger),
+    Column("tokens_per_minute", BigInteger),
     schema="gateway",
     sqlite_with_rowid=False,
 )
@@ -80,6 +89,15 @@ customer_s = Table(
     Column("version", Integer, nullable=False),
     record_source(),
     Column("byok", String(20)),
+    Column("total_budget_nanos", Nanos),
+    Column("max_cost_per_request_nanos", Nanos),
+    Column("daily_token_limit", BigInteger),
+    Column("monthly_token_limit", BigInteger),
+    Column("provider_limits", JsonDocument),
+    Column("model_limits", JsonDocument),
+    Column("daily_request_limit", BigInteger),
+    Column("monthly_request_limit", BigInteger),
+    Column("tokens_per_minute", BigInteger),
     schema="gateway",
     sqlite_with_rowid=False,
 )
@@ -109,6 +127,12 @@ team_s = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     record_source(),
+    Column("total_limit_nanos", Nanos),
+    Column("max_cost_per_request_nanos", Nanos),
+    Column("daily_token_limit", BigInteger),
+    Column("monthly_token_limit", BigInteger),
+    Column("provider_limits", JsonDocument),
+    Column("model_limits", JsonDocument),
     schema="gateway",
     sqlite_with_rowid=False,
 )
@@ -139,6 +163,12 @@ user_s = Table(
     Column("version", Integer, nullable=False),
     record_source(),
     Column("team_id", String(255)),
+    Column("total_limit_nanos", Nanos),
+    Column("max_cost_per_request_nanos", Nanos),
+    Column("daily_token_limit", BigInteger),
+    Column("monthly_token_limit", BigInteger),
+    Column("provider_limits", JsonDocument),
+    Column("model_limits", JsonDocument),
     schema="gateway",
     sqlite_with_rowid=False,
 )
@@ -172,6 +202,12 @@ api_key_s = Table(
     Column("allowed_providers", TextArray),
     Column("allowed_addresses", TextArray),
     Column("counts_as", String(255)),
+    Column("total_limit_nanos", Nanos),
+    Column("max_cost_per_request_nanos", Nanos),
+    Column("daily_token_limit", BigInteger),
+    Column("monthly_token_limit", BigInteger),
+    Column("provider_limits", JsonDocument),
+    Column("model_limits", JsonDocument),
     schema="gateway",
     sqlite_with_rowid=False,
 )
@@ -237,3 +273,19 @@ def tenancy_added() -> dict[Table, tuple[Column[Any], ...]]:
 
 TENANCY_TABLES = (tenant_s, team_h, team_s, admin_key_h, admin_key_s)
 """What version 3 added."""
+
+
+def limits_added() -> dict[Table, tuple[Column[Any], ...]]:
+    """The columns that tables of version 3 lack: further limits, and those for one provider or model."""
+    names = (
+        "max_cost_per_request_nanos",
+        "daily_token_limit",
+        "monthly_token_limit",
+        "provider_limits",
+        "model_limits",
+    )
+    whole = ("total_budget_nanos", *names, "daily_request_limit", "monthly_request_limit", "tokens_per_minute")
+    of_each = dict.fromkeys((tenant_s, customer_s), whole) | dict.fromkeys(
+        (team_s, user_s, api_key_s), ("total_limit_nanos", *names)
+    )
+    return {table: tuple(table.c[name] for name in wanted) for table, wanted in of_each.items()}
