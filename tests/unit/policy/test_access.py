@@ -72,6 +72,16 @@ def test_a_principal_is_all_three_with_every_scope() -> None:
 
 
 MONEY, REQUESTS, TOKENS = Metric.MONEY, Metric.REQUESTS, Metric.TOKENS
+OF_ALL = (
+    ("max_cost_per_request", MONEY, Window.NOW),
+    ("daily_token_limit", TOKENS, Window.DAY),
+    ("monthly_token_limit", TOKENS, Window.MONTH),
+    ("daily_request_limit", REQUESTS, Window.DAY),
+    ("monthly_request_limit", REQUESTS, Window.MONTH),
+    ("requests_per_minute", REQUESTS, Window.MINUTE),
+    ("tokens_per_minute", TOKENS, Window.MINUTE),
+    ("concurrent_requests", Metric.CONCURRENCY, Window.NOW),
+)
 LIMITS: list[tuple[type, str, Metric, Window]] = [
     *(
         (kind, field, metric, window)
@@ -79,8 +89,8 @@ LIMITS: list[tuple[type, str, Metric, Window]] = [
         for field, metric, window in (
             ("monthly_budget", MONEY, Window.MONTH),
             ("daily_budget", MONEY, Window.DAY),
-            ("requests_per_minute", REQUESTS, Window.MINUTE),
-            ("concurrent_requests", Metric.CONCURRENCY, Window.NOW),
+            ("total_budget", MONEY, Window.TOTAL),
+            *OF_ALL,
         )
     ),
     *(
@@ -89,14 +99,13 @@ LIMITS: list[tuple[type, str, Metric, Window]] = [
         for field, metric, window in (
             ("monthly_limit", MONEY, Window.MONTH),
             ("daily_limit", MONEY, Window.DAY),
-            ("daily_request_limit", REQUESTS, Window.DAY),
-            ("monthly_request_limit", REQUESTS, Window.MONTH),
-            ("requests_per_minute", REQUESTS, Window.MINUTE),
-            ("tokens_per_minute", TOKENS, Window.MINUTE),
-            ("concurrent_requests", Metric.CONCURRENCY, Window.NOW),
+            ("total_limit", MONEY, Window.TOTAL),
+            *OF_ALL,
         )
     ),
 ]
+OF_OTHERS = ("fallback_daily_limit", "provider_limits", "model_limits")
+"""What is no limit above every call."""
 SCOPES = {
     Tenant: tenant_scope("t"),
     Organization: organization_scope("o"),
@@ -121,12 +130,12 @@ def test_each_limit_of_each_stands_above_the_call(
 
 def test_every_limit_that_an_entity_can_set_is_in_the_table() -> None:
     told = {(kind, field) for kind, field, _, _ in LIMITS}
-    words = ("budget", "limit", "per_minute", "concurrent")
+    words = ("budget", "limit", "per_minute", "per_request", "concurrent")
     named = {
         (kind, field)
         for kind in SCOPES
         for field in kind.__struct_fields__
-        if any(word in field for word in words) and field != "fallback_daily_limit"
+        if any(word in field for word in words) and field not in OF_OTHERS
     }
     assert told == named
 
