@@ -25,7 +25,7 @@ from onevault.core.ports import (
     Sealer,
 )
 from onevault.pipeline.sign_in import SignIn
-from onevault.policy.access import NO_DEFAULTS, DefaultLimits
+from onevault.policy.limits import NO_DEFAULTS, DefaultLimits
 
 
 class Health(msgspec.Struct, frozen=True):

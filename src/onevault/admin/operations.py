@@ -16,7 +16,7 @@ from onevault.admin.request_out import RequestOut, request_out
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, User
 from onevault.core.money import Nanos, usd_for_json
-from onevault.policy.access import organization_scope
+from onevault.policy.limits import organization_scope
 
 CHECK_S = 2.0
 _CALL_ID = re.compile(r"[A-Za-z0-9_\-]{1,100}")

@@ -6,7 +6,8 @@ from onevault.admin.deps import AdminDeps
 from onevault.admin.outputs import UsageOut, usage_out
 from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User
 from onevault.core.records import QuotaReset
-from onevault.policy.access import (
+from onevault.policy.byok import provider_key_limits, provider_key_scope
+from onevault.policy.limits import (
     organization_limits,
     organization_scope,
     team_limits,
@@ -16,7 +17,6 @@ from onevault.policy.access import (
     user_limits,
     user_scope,
 )
-from onevault.policy.byok import provider_key_limits, provider_key_scope
 
 
 async def usage_of_tenant(deps: AdminDeps, tenant: Tenant) -> UsageOut:

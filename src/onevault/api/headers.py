@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from onevault.api.asgi import Headers
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Metric, Principal
+from onevault.core.identity import Metric, Principal, Window
 from onevault.core.money import Nanos, format_usd
 from onevault.core.operations import Dialect
 from onevault.core.ports import Admission, Figures, Ledger, RateStanding
@@ -87,8 +87,8 @@ async def _money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) -
     tightest: tuple[Nanos, Nanos, Nanos] | None = None
     seen: dict[str, Figures] = {}
     for limit in principal.limits:
-        if limit.metric is not Metric.MONEY or limit.scope.startswith("tenant:"):
-            continue  # what all organizations have used together is none of a caller's business
+        if limit.metric is not Metric.MONEY or limit.window is Window.NOW or limit.scope.startswith("tenant:"):
+            continue  # a limit of one call is never used up; what all organizations have used together is none of a caller's business
         figures = seen.get(limit.scope)
         if figures is None:
             figures = await ledger.figures(limit.scope, time_zone=principal.time_zone, now_ns=now_ns)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from onevault.core.identity import Metric, Principal
+from onevault.core.identity import Metric, Principal, Window
 from onevault.core.money import Nanos, usd_for_json
 from onevault.core.ports import Figures, ModelFacts, ModelUsage
 from onevault.core.records import Settled
@@ -59,7 +59,9 @@ def _limits_view(figures: Figures, principal: Principal, kind: str) -> list[dict
         {
             "window": limit.window.value,
             "limit_usd": usd_for_json(Nanos(limit.maximum)),
-            "remaining_usd": usd_for_json(figures.left(limit.window, limit.maximum)),
+            "remaining_usd": usd_for_json(
+                Nanos(limit.maximum) if limit.window is Window.NOW else figures.left(limit.window, limit.maximum)
+            ),
         }
         for limit in principal.limits
         if limit.metric is Metric.MONEY and limit.scope.startswith(f"{kind}:")

@@ -8,7 +8,7 @@ from pathlib import Path
 from onevault.config.schema import Settings
 from onevault.core.transport import Transport
 from onevault.pipeline.drain import DrainBounds
-from onevault.policy.access import DefaultLimits
+from onevault.policy.limits import DefaultLimits
 from onevault.upstream.aiohttp_transport import AiohttpTransport
 from onevault.upstream.catalog import ConfiguredCatalog
 from onevault.upstream.http1 import LeanTransport

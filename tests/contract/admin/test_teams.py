@@ -8,7 +8,7 @@ from tests.contract.admin.surroundings import NOON_NS, Answer, Client
 from onevault.core.faults import Fault
 from onevault.core.identity import Limit, Metric, Principal, Window
 from onevault.core.money import nanos_from_usd
-from onevault.policy.access import key_scope, organization_scope, team_scope, tenant_scope, user_scope
+from onevault.policy.limits import key_scope, organization_scope, team_scope, tenant_scope, user_scope
 
 NOON_MS = NOON_NS // 1_000_000
 

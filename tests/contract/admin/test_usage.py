@@ -12,7 +12,7 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.money import Nanos
 from onevault.core.records import AttemptRecord, Caller, Held, QuotaReset, Settled
 from onevault.core.usage import Usage
-from onevault.policy.access import key_scope, organization_scope, user_scope
+from onevault.policy.limits import key_scope, organization_scope, user_scope
 
 
 async def call(

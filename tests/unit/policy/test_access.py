@@ -13,15 +13,12 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Limit, Metric, Organization, Principal, Status, Team, Tenant, User, Window
 from onevault.core.keys import key_sha256
 from onevault.core.ports import Snapshot
-from onevault.policy.access import (
+from onevault.policy.access import Access, Refusal, check, principals
+from onevault.policy.limits import (
     NO_DEFAULTS,
-    Access,
     DefaultLimits,
-    Refusal,
-    check,
     key_scope,
     organization_scope,
-    principals,
     team_scope,
     tenant_scope,
     user_scope,

@@ -17,7 +17,7 @@ from onevault.core.notices import Notice, NoticeKind
 from onevault.core.ports import Clock, Journal, Ledger, Notices, Rates
 from onevault.core.records import Settled
 from onevault.core.windows import NS_PER_S
-from onevault.policy.access import organization_scope, tenant_scope
+from onevault.policy.limits import organization_scope, tenant_scope
 from onevault.stores.grace.allowance import Allowance
 from onevault.stores.grace.granted import keep, recall
 from onevault.stores.grace.ledger import GraceJournal, GraceLedger
