@@ -51,7 +51,6 @@ def test_headers_that_cannot_be_obeyed_are_refused(
         ({"routing": {"provider": ["openai"]}}, "routing"),
         ({"cache": {"enabled": True}}, "cache.enabled"),
         ({"safety": {"pii_detection": True}}, "safety.pii_detection"),
-        ({"budget": {"max_cost_per_day": 1}}, "budget.max_cost_per_day"),
         ({"budget": {"max_cost_per_request": -1}}, "budget.max_cost_per_request"),
     ],
 )

@@ -155,7 +155,7 @@ def test_more_workers_than_one_are_refused_with_the_reason(tmp_path: Path) -> No
     assert "--workers 1" in said
 
 
-@pytest.mark.parametrize("name", ["ONEVAULT_DATABASE_URL", "ONEVAULT_QDRANT_URL"])
+@pytest.mark.parametrize("name", ["ONEVAULT_QDRANT_URL"])
 def test_what_is_not_there_yet_is_refused_and_not_ignored(tmp_path: Path, name: str) -> None:
     said = refused(tmp_path, ONEVAULT_DATA_DIR=str(tmp_path / "data"), **{name: "postgresql://localhost/x"})
     assert name in said

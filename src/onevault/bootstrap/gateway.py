@@ -171,7 +171,8 @@ async def running(
         keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
         stack.callback(keeping.cancel)
 
-        sign_in = _sign_in(settings, stores, access, clock, transport=transport)
+        issuers = Issuers(settings.security.oidc, transport, clock)
+        sign_in = SignIn(issuers, DirectoryPeople(office), access, clock)
         authenticate = Authenticate(access, clock, sign_in)
         limits = settings.limits
         route = Route(catalog, limits.output_tokens_max, limits.on_insufficient, limits.on_exhausted)
@@ -345,18 +346,6 @@ def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool
             f"-H 'Content-Type: application/json' -d '{body}'",
         ]
     )
-
-
-def _sign_in(settings: Settings, stores: Stores, access: Access, clock: SystemClock, *, transport: Transport) -> SignIn:
-    """Its register reads the directory when the first token comes: where no issuer is trusted, never."""
-    office = office_of(
-        stores.directory,
-        clock=clock,
-        ids=new_id,
-        random_bytes=secrets.token_bytes,
-        tenant_id=settings.tenant.tenant_id,
-    )
-    return SignIn(Issuers(settings.security.oidc, transport, clock), DirectoryPeople(office), access, clock)
 
 
 def _admin_deps(

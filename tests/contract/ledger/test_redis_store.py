@@ -35,6 +35,7 @@ from tests.support.redis_server import RedisServer, shared_redis
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 from onevault.core.ports import Admission, Figures, Ledger, Rates
+from onevault.core.records import Held
 from onevault.stores.redis.engine import RedisEngine, open_redis
 from onevault.stores.redis.keys import TenantKeys
 from onevault.stores.redis.leases import hold_named
@@ -84,7 +85,7 @@ async def test_a_batch_is_bounded_and_decided_in_the_order_of_its_operations() -
         outcomes = await asyncio.gather(
             *(engine.ledger.reserve(held(f"a{n}", 1), limits) for n in range(200)), return_exceptions=True
         )
-        assert [outcome is None for outcome in outcomes] == [True] * 100 + [False] * 100
+        assert [isinstance(outcome, Held) for outcome in outcomes] == [True] * 100 + [False] * 100
         assert scripts_run(server) - before == 4
 
 
@@ -93,7 +94,7 @@ async def test_more_operations_than_may_wait_are_refused_and_the_others_are_not(
         outcomes = await asyncio.gather(
             *(engine.ledger.reserve(held(f"a{n}", 1), ()) for n in range(150)), return_exceptions=True
         )
-        assert [outcome is None for outcome in outcomes] == [True] * 100 + [False] * 50
+        assert [isinstance(outcome, Held) for outcome in outcomes] == [True] * 100 + [False] * 50
         assert (await of_organization(engine)).held == 100
 
 
