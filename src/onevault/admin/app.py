@@ -17,6 +17,7 @@ from onevault.admin.commands import Office
 from onevault.admin.deps import AdminDeps
 from onevault.admin.door import Door
 from onevault.admin.errors import error_body, fault_of_problems
+from onevault.admin.events import event_routes
 from onevault.admin.http import Desk
 from onevault.admin.idempotency import Idempotency
 from onevault.admin.operations import operation_routes
@@ -84,6 +85,7 @@ def create_admin(deps: AdminDeps, register: Register | None = None) -> FastAPI:
         bulk_routes(desk),
         provider_key_routes(desk),
         operation_routes(desk),
+        event_routes(desk),
     )
     for router in routers:
         app.include_router(router)

@@ -10,6 +10,7 @@ import msgspec
 from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
 from onevault.config.schema import ProviderSettings
+from onevault.core.delivery import NoticeStore
 from onevault.core.identity import AdminKey
 from onevault.core.ports import (
     Answers,
@@ -26,6 +27,7 @@ from onevault.core.ports import (
 )
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.limits import NO_DEFAULTS, DefaultLimits
+from onevault.policy.outbound import destination
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -38,6 +40,11 @@ class Health(msgspec.Struct, frozen=True):
 HealthCheck = Callable[[], Awaitable[Health]]
 
 
+async def _as_written(url: str) -> None:
+    """Looks only at how a URL is written: whoever sends to it checks where it leads."""
+    destination(url)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminDeps:
     """The admin API's surroundings.
@@ -48,6 +55,8 @@ class AdminDeps:
     tenant's.
     `sealer` seals secrets for the vault (None: nothing can be kept secret), `providers` are the configured entries by name.
     `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
+    `check_webhook` raises ValueError for a URL that nothing would be sent to; `webhook_secret` is what a webhook's deliveries are
+    signed with; `notices` is what was told (None: this process keeps none).
     `store_failures` are the errors by which the stores' drivers say that they cannot be reached.
     """
 
@@ -70,6 +79,9 @@ class AdminDeps:
     providers: Callable[[], Mapping[str, ProviderSettings]] = dict
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     defaults: Callable[[], DefaultLimits] = lambda: NO_DEFAULTS
+    check_webhook: Callable[[str], Awaitable[None]] = _as_written
+    webhook_secret: Callable[[str], str] | None = None
+    notices: NoticeStore | None = None
     store_failures: tuple[type[Exception], ...] = ()
     tenant_id: str = "default"
     time_zone: str = "UTC"

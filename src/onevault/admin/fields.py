@@ -19,6 +19,7 @@ from onevault.config.credential import SECRET_CHARACTERS_MAX
 from onevault.config.secret import Secret
 from onevault.core.identity import Role
 from onevault.core.money import USD_MAX
+from onevault.policy.outbound import URL_CHARACTERS_MAX
 
 COUNT_MAX = 1_000_000_000_000
 NAME_CHARACTERS_MAX = 200
@@ -186,6 +187,13 @@ def overlap(value: object) -> int:
     return seconds
 
 
+def webhook_url(value: object) -> str:
+    """Only how it is written: where its name leads to is asked by whoever takes it, and again at each delivery."""
+    if not isinstance(value, str):
+        raise refused("must be a string")
+    return value
+
+
 def role(value: object) -> str:
     if not isinstance(value, str) or value not in _ROLES:
         raise refused(f"must be one of: {', '.join(_ROLES)}")
@@ -298,9 +306,9 @@ ComplianceLevel = Annotated[
     _schema({"type": "string", "enum": ["NONE"]}),
 ]
 WebhookUrl = Annotated[
-    None,
-    PlainValidator(_absent("webhooks are not available yet")),
-    _schema({"type": "null"}),
+    str | None,
+    _or_null(webhook_url),
+    _nullable({"type": "string", "format": "uri", "maxLength": URL_CHARACTERS_MAX, "pattern": "^https?://"}),
 ]
 
 

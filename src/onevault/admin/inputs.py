@@ -87,7 +87,9 @@ class _OrganizationFields(_WholeLimits):
     )
     compliance_level: ComplianceLevel = Field("NONE", description="Compliance mode; only NONE is available yet.")
     priority_tier: PriorityTier = Field("STANDARD", description="Who is served first under overload.")
-    webhook_url: WebhookUrl = Field(None, description="Not available yet.")
+    webhook_url: WebhookUrl = Field(
+        None, description="Where notices of the organization are sent, signed; https to a public host. null: nowhere."
+    )
     byok: ByokPolicy = Field(
         "preferred",
         description="Its own provider keys: used where it has one (`preferred`), nothing else is used (`required`), or none is (`off`).",

@@ -34,6 +34,8 @@ PERMISSIONS: Final[dict[tuple[str, str], Permission]] = {
     ("GET", "/admin/organizations/{org_id}"): Permission(_EVERYBODY),
     ("PATCH", "/admin/organizations/{org_id}"): Permission(_CHANGES),
     ("DELETE", "/admin/organizations/{org_id}"): Permission(_CHANGES, tenant_only=True),
+    ("POST", "/admin/organizations/{org_id}/webhook-secret"): Permission(_CHANGES),
+    ("GET", "/admin/events"): Permission(_EVERYBODY),
     ("GET", "/admin/organizations/{org_id}/users"): Permission(_EVERYBODY),
     ("GET", "/admin/organizations/{org_id}/usage"): Permission(_EVERYBODY),
     ("POST", "/admin/teams"): Permission(_CHANGES),

@@ -29,6 +29,7 @@ from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
 from onevault.stores.sql.lease import LedgerLease
 from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
 from onevault.stores.sql.usage import VaultUsage
 
@@ -76,6 +77,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         VaultAnswers(vault),
                         VaultRequests(vault, loader),
                         VaultUsage(vault),
+                        VaultNotices(vault),
                         _in_memory,
                         FailureModes(),
                         _local,

@@ -33,7 +33,7 @@ from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
 from onevault.bootstrap.master_keys import follow_masters, keyring_of, masters_for
-from onevault.bootstrap.notices import LoggedNotices
+from onevault.bootstrap.notices import LoggedNotices, Telling, telling
 from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.rebuild import Rebuild
@@ -45,6 +45,7 @@ from onevault.core.identity import ProviderKey
 from onevault.core.ports import Entity
 from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
+from onevault.jobs.notices import NoticeQueue
 from onevault.jobs.provider_keys import keep_provider_keys
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
@@ -128,7 +129,7 @@ async def running(
     in_flight = InFlight(settings.gateway.calls_in_flight_max)
     async with AsyncExitStack() as stack:
         stack.callback(observer.flush)
-        notices = LoggedNotices()
+        notices = LoggedNotices(NoticeQueue(new_id))
         stores = await stack.enter_async_context(open_stores(settings, clock, notices, worker=worker))
         simulator = await _simulator(settings, stack)
         transport = transport_of(settings)
@@ -171,6 +172,9 @@ async def running(
         keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
         stack.callback(keeping.cancel)
 
+        told = await stack.enter_async_context(
+            telling(settings, stores, notices, access.organization, clock, masters=masters)
+        )
         issuers = Issuers(settings.security.oidc, transport, clock)
         sign_in = SignIn(issuers, DirectoryPeople(office), access, clock)
         authenticate = Authenticate(access, clock, sign_in)
@@ -180,7 +184,7 @@ async def running(
         exchange = Exchange(
             authenticate,
             Admit(stores.rates),
-            Record(stores.journal, observer, clock),
+            Record(stores.journal, observer, clock, told.thresholds),
             route,
             Reserve(stores.ledger, stores.journal, clock),
             Call(sender, clock, random.random, redact, drains),
@@ -217,6 +221,7 @@ async def running(
                 keyring=keyring,
                 rebuild=rebuild,
                 changed=changed,
+                told=told,
             ),
             office.register,
         )
@@ -360,6 +365,7 @@ def _admin_deps(
     keyring: Keyring,
     rebuild: Rebuild,
     changed: Callable[[Entity], None],
+    told: Telling,
 ) -> AdminDeps:
     async def vault() -> AdminHealth:
         behind = f"{stores.loader.lag_s:.1f} s behind the journal"
@@ -401,5 +407,8 @@ def _admin_deps(
         tenant_id=settings.tenant.tenant_id,
         time_zone=settings.tenant.time_zone,
         version=__version__,
+        check_webhook=told.poster.check,
+        webhook_secret=told.secret_text,
+        notices=stores.notices,
         store_failures=(SQLAlchemyError,),
     )

@@ -50,5 +50,10 @@ def transport_of(settings: Settings) -> Transport:
     return AiohttpTransport(wanted) if wanted.proxy_url else LeanTransport(wanted)
 
 
+def webhook_transport_of(settings: Settings) -> TransportSettings:
+    """Whom webhooks trust: as providers are trusted, but with no certificate of the gateway's own, which is not for tenants' servers."""
+    return TransportSettings(ca_file=_path(settings.gateway.outgoing_ca_file))
+
+
 def _path(file: Path | None) -> str | None:
     return str(file) if file else None

@@ -32,6 +32,7 @@ from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
 from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
 from onevault.stores.sql.usage import VaultUsage
 
@@ -139,6 +140,7 @@ async def _journaled(
             VaultAnswers(vault),
             VaultRequests(vault, loader, others_load_s=_OTHERS_LOAD_S),
             VaultUsage(vault),
+            VaultNotices(vault),
             host.health,
             modes,
             grace.standing,

@@ -14,6 +14,7 @@ from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.loader import Loader
+from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
 from onevault.stores.sql.usage import VaultUsage
 
@@ -40,6 +41,7 @@ class Stores:
     answers: VaultAnswers
     requests: VaultRequests
     history: VaultUsage
+    notices: VaultNotices
     ledger_health: Callable[[], Awaitable[LedgerHealth]]
     failure_modes: FailureModes
     ledger_mode: Callable[[], GraceStanding]

@@ -50,7 +50,10 @@ def assembled(written: Written, *, source: Path | None) -> tuple[Settings, list[
         gateway=_gateway(written.gateway, problems),
         security=_security(written.security, problems),
         routing=_routing(written.routing, written, entries, problems=problems),
-        monitoring=MonitoringSettings(**_said(written.monitoring, "prometheus", "log_level", "log_format")),
+        monitoring=MonitoringSettings(
+            **_said(written.monitoring, "prometheus", "log_level", "log_format"),
+            webhook_networks=tuple(written.monitoring.webhook_networks or ()),
+        ),
         limits=_limits(written),
         tenant=_tenant(written.tenants, problems),
         source=source,

@@ -190,11 +190,12 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`prometheus` serves `/metrics`."""
+    """`prometheus` serves `/metrics`. `webhook_networks` are those beside the public internet that webhooks may lead to."""
 
     prometheus: bool = True
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"
+    webhook_networks: tuple[str, ...] = ()
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
+from ipaddress import ip_network
 from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
@@ -108,6 +109,16 @@ def _names(written: object) -> list[str]:
     if not isinstance(written, list):
         raise Refused("not a list of names", "a list: [first, second]")
     return [quantities.text(name) for name in written]
+
+
+def _networks(written: object) -> list[str]:
+    names = _names(written)
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise Refused("not a list of networks", "a list: [10.1.0.0/16, 127.0.0.0/8]") from None
+    return names
 
 
 def _capabilities(written: object) -> list[Capability]:
@@ -337,6 +348,7 @@ class MonitoringWritten(Section):
         Annotated[str, BeforeValidator(partial(_word, words=("debug", "info", "warning", "error", "critical")))] | None
     ) = None
     log_format: Annotated[str, BeforeValidator(partial(_word, words=("json", "text")))] | None = None
+    webhook_networks: Annotated[list[str], BeforeValidator(_networks)] | None = None
 
 
 class LimitsWritten(Section):

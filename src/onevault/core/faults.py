@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from onevault.core.identity import Limit
+
 
 class FaultKind(StrEnum):
     """The code that a caller sees. The status it becomes is chosen in `api/errors.py` alone."""
@@ -60,6 +62,8 @@ class Fault(Exception):
         """How many attempts were made at providers before this was told to the caller."""
         self.money_left: int | None = None
         """Of a refused hold of money: the nanos that all its limits together afforded at that moment. Never shown to anybody."""
+        self.limit: Limit | None = None
+        """Of a hold refused for want of money or tokens: the limit that is used up. Never shown either."""
 
     def __repr__(self) -> str:
         return f"Fault({self.kind.value}, {self.message!r}, param={self.param!r})"

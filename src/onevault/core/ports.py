@@ -447,3 +447,10 @@ class Observer(Protocol):
 
     def settled(self, record: Settled) -> None: ...
     def fault(self, kind: str) -> None: ...
+
+
+class Watcher(Protocol):
+    """What is told of every call that ended, to look later and at leisure at the limits that it counted in."""
+
+    def ended(self, principal: Principal, *, at_ns: int, refused_by: Limit | None) -> None:
+        """`at_ns` is when the call began, and names its windows; `refused_by` the limit that was used up, if that ended it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onevault.core.codec import Incoming
 from onevault.core.faults import Fault
 from onevault.core.identity import Principal
-from onevault.core.ports import Clock, Journal, Observer
+from onevault.core.ports import Clock, Journal, Observer, Watcher
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.receipt import Receipt
 from onevault.pipeline.uncancelled import uncancelled
@@ -22,6 +22,7 @@ class Record:
     journal: Journal
     observer: Observer
     clock: Clock
+    watcher: Watcher
 
     @asynccontextmanager
     async def __call__(
@@ -39,3 +40,5 @@ class Record:
             settled = receipt.settle(self.clock.wall_ns())
             await uncancelled(self.journal.append(settled))
             self.observer.settled(settled)
+            refused_by = receipt.ending.limit if isinstance(receipt.ending, Fault) else None
+            self.watcher.ended(principal, at_ns=settled.started_ns, refused_by=refused_by)

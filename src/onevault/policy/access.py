@@ -309,6 +309,10 @@ class Access:
         """The provider key with this id, whatever its status, or the tenant's active one with this name; None if there is none."""
         return self._provider_keys.get(provider_key_id) or self._keys_of_tenant.get(provider_key_id)
 
+    def organization(self, org_id: str) -> Organization | None:
+        """As it is now, whatever its status; None if there is none."""
+        return self._organizations.get(org_id)
+
     def admin_key(self, sha256: bytes) -> AdminKey | None:
         """The admin key with this hash, whatever its status; None if there is none."""
         return self._admin_keys.get(sha256)

@@ -38,6 +38,7 @@ from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
+from onevault.stores.sql.notices import VaultNotices
 from onevault.upstream.auth.oidc import Issuers
 from onevault.upstream.http1 import LeanTransport
 from onevault.upstream.transport_settings import TransportSettings
@@ -175,6 +176,8 @@ class Surroundings:
             on_change=self.access.apply,
             status_of=status_of,
             health=self.health,
+            webhook_secret=lambda webhook_id: f"whsec_of_{webhook_id}",
+            notices=VaultNotices(self.vault),
             store_failures=(SQLAlchemyError,),
             version="0.0.1",
         )

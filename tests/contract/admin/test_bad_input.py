@@ -42,7 +42,7 @@ ORGANIZATIONS: list[tuple[object, str | None, str]] = [
     ({**GOOD, "failure_mode": "fail_open", "fallback_daily_limit": -1}, "fallback_daily_limit", ""),
     ({**GOOD, "compliance_level": "HIPAA"}, "compliance_level", "HIPAA is not available yet"),
     ({**GOOD, "compliance_level": "hipaa"}, "compliance_level", "must be one of"),
-    ({**GOOD, "webhook_url": "http://169.254.169.254/"}, "webhook_url", "webhooks are not available yet"),
+    ({**GOOD, "webhook_url": "http://169.254.169.254/"}, "webhook_url", "internal or special address"),
     ({**GOOD, "priority_tier": "GOLD"}, "priority_tier", "must be one of: BASIC, STANDARD, PREMIUM"),
     ({**GOOD, "monthly_budget": 5}, "monthly_budget", "there is no such field"),
     ({**GOOD, "tenant_id": "other"}, "tenant_id", "there is no such field"),

@@ -34,7 +34,7 @@ async def test_every_operation_is_described_with_its_errors(admin: Client) -> No
         for method, operation in methods.items()
     ]
     assert {(method, path) for method, path, _ in operations} == set(PERMISSIONS)
-    assert len(operations) == len(PERMISSIONS) == 46
+    assert len(operations) == len(PERMISSIONS) == 48
     for method, path, operation in operations:
         assert operation["summary"], path
         assert operation["security"] == [{"AdminKey": []}], path

@@ -72,10 +72,11 @@ async def test_the_command_line_keeps_to_the_same_rules(tmp_path: Path) -> None:
     async with open_vault(tmp_path) as vault:
         office = office_over(vault)
         with pytest.raises(Fault) as refusal:
-            read(CreateOrganization, {"name": "Acme", "monthly_budget_usd": -1, "webhook_url": "http://x"})
+            read(CreateOrganization, {"name": "Acme", "monthly_budget_usd": -1, "webhook_url": 7})
         assert refusal.value.kind is FaultKind.INVALID_REQUEST
-        assert refusal.value.param == "monthly_budget_usd"
-        assert "webhook_url: webhooks are not available yet" in refusal.value.message
+        assert refusal.value.param == "webhook_url"
+        assert "webhook_url: must be a string" in refusal.value.message
+        assert "monthly_budget_usd: must not be negative" in refusal.value.message
         asked = read(CreateOrganization, {"name": "Acme", "monthly_budget_usd": 1})
         organization = await create_organization(office, asked, actor=ACTOR)
         other = office_over(vault)

@@ -54,7 +54,9 @@ def over_held(limit: Limit, *, fits_alone: bool, at_ns: int, time_zone: str) -> 
         message = f"This call alone can {verb} more than the whole {what} of the {_scope(limit)} for {_span(limit)}."
         return Fault(kind, message)
     message = f"What is left {period} of the {what} of the {_scope(limit)} does not cover what this call can {verb}."
-    return Fault(kind, message, retry_after_s=window_ends_in_s(limit.window, at_ns=at_ns, time_zone=time_zone))
+    used_up = Fault(kind, message, retry_after_s=window_ends_in_s(limit.window, at_ns=at_ns, time_zone=time_zone))
+    used_up.limit = limit
+    return used_up
 
 
 def window_ends_in_s(window: Window, *, at_ns: int, time_zone: str) -> float | None:

@@ -13,6 +13,8 @@ SCHEMA: Final = "schema"
 """Who brings the tables to a version."""
 DIRECTORY: Final = "directory"
 """Who changes the directory: numbers of changes are then given in the order in which they become visible, and no poller misses one."""
+NOTICES: Final = "notices"
+"""Who keeps notices: their numbers come into sight in their order."""
 RESETS: Final = "resets"
 """Who sets sums back, alone; who adds to sums shares it, so it sees every reset or is seen by it."""
 

@@ -1,6 +1,6 @@
 """The vault's tables, by subject, and how they come into being."""
 
-from onevault.stores.sql.schema import calls, derived, providers, secrets, who
+from onevault.stores.sql.schema import calls, derived, notices, providers, secrets, who
 from onevault.stores.sql.schema.columns import metadata
 
 SCHEMA_VERSION = 4
@@ -36,4 +36,15 @@ INSERT_ONLY = (
 )
 """Tables whose rows are never changed and never deleted: triggers see to it."""
 
-__all__ = ["INSERT_ONLY", "SCHEMAS", "SCHEMA_VERSION", "calls", "derived", "metadata", "providers", "secrets", "who"]
+__all__ = [
+    "INSERT_ONLY",
+    "SCHEMAS",
+    "SCHEMA_VERSION",
+    "calls",
+    "derived",
+    "metadata",
+    "notices",
+    "providers",
+    "secrets",
+    "who",
+]
