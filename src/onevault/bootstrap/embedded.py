@@ -23,6 +23,7 @@ from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.recovery import recover, settle_left
+from onevault.stores.snapshot.directory import DirectoryStanding
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
@@ -81,6 +82,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         _in_memory,
                         FailureModes(),
                         _local,
+                        _in_vault,
                     )
                 finally:
                     loading.cancel()
@@ -127,6 +129,11 @@ async def _stop_without(lease: LedgerLease) -> None:
 def _local() -> GraceStanding:
     """There is no store that could be away."""
     return GraceStanding(mode="local", since_ns=None, outages=0, waiting=False, affected=())
+
+
+def _in_vault() -> DirectoryStanding:
+    """A gateway by itself does not start without its vault, and keeps no snapshot of it."""
+    return DirectoryStanding(False, "in the vault", 0.0)
 
 
 async def _in_memory() -> LedgerHealth:

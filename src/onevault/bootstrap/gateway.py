@@ -164,7 +164,9 @@ async def running(
         )
         office.register.begin_with(snapshot)
         del snapshot  # with 100,000 keys its dictionaries alone are 20 MB
-        known, greeting = await _known(settings, office, base_url=base_url)
+        known, greeting = await _known(
+            settings, office, base_url=base_url, has_vault=not stores.directory_standing().degraded
+        )
         catching_up = partial(follow, office.register.catch_up, clock)
         following = asyncio.create_task(kept_going("identities", catching_up, clock))
         stack.callback(following.cancel)
@@ -208,6 +210,7 @@ async def running(
             drains=lambda: {"finished": drains.finished, "cut_off": drains.cut_off, "no_room": drains.no_room},
             drained_tokens=lambda: drains.tokens,
             ledger_mode=lambda: stores.ledger_mode().mode,
+            directory_snapshot_age_s=lambda: stores.directory_standing().age_s,
         )
         admin = create_admin(
             _admin_deps(
@@ -309,13 +312,17 @@ async def _simulator(settings: Settings, stack: AsyncExitStack) -> EmbeddedSimul
     return await stack.enter_async_context(EmbeddedSimulator())
 
 
-async def _known(settings: Settings, office: Office, *, base_url: str) -> tuple[credentials.Credentials, str]:
+async def _known(
+    settings: Settings, office: Office, *, base_url: str, has_vault: bool
+) -> tuple[credentials.Credentials, str]:
     """The credentials file as it should be now, and what to tell the one who starts the gateway."""
     data_dir = settings.gateway.data_dir
     kept = credentials.read(data_dir)
-    made = await ensure_first_boot(
-        office, time_zone=settings.tenant.time_zone, daily_budget=settings.limits.organization_daily_budget
-    )
+    made = None
+    if has_vault:
+        made = await ensure_first_boot(
+            office, time_zone=settings.tenant.time_zone, daily_budget=settings.limits.organization_daily_budget
+        )
     configured = settings.security.admin_key
     admin_key = configured.reveal() if configured else (kept.admin_key if kept else credentials.new_admin_key())
     api_key = made.api_key if made else (kept.api_key if kept else "")
@@ -384,6 +391,10 @@ def _admin_deps(
         found = await stores.ledger_health()
         return AdminHealth(found.ok, found.detail)
 
+    async def directory() -> AdminHealth:
+        standing = stores.directory_standing()
+        return AdminHealth(not standing.degraded, standing.detail)
+
     return AdminDeps(
         directory=stores.directory,
         change_log=stores.change_log,
@@ -402,7 +413,7 @@ def _admin_deps(
         sealer=keyring,
         providers=rebuild.entries,
         status_of=status_of,
-        health={"ledger": ledger, "vault": vault, "journal": journal, "calls": calls},
+        health={"ledger": ledger, "vault": vault, "directory": directory, "journal": journal, "calls": calls},
         defaults=lambda: access.defaults,
         tenant_id=settings.tenant.tenant_id,
         time_zone=settings.tenant.time_zone,

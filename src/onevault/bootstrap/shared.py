@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from onevault.bootstrap.master_keys import known_masters
 from onevault.bootstrap.stores import LedgerHealth, Stores
 from onevault.config.schema import Settings
 from onevault.core.faults import Fault, FaultKind
@@ -27,10 +30,12 @@ from onevault.stores.recovery import settle_left
 from onevault.stores.redis.engine import RedisEngine, open_redis
 from onevault.stores.redis.settings import RedisSettings
 from onevault.stores.rollup import JournalPosition
+from onevault.stores.snapshot.directory import SnapshotDirectory
+from onevault.stores.snapshot.file import Kept, SnapshotFile, SnapshotUnusable
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
-from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
+from onevault.stores.sql.engine import Vault, VaultAway, VaultUnusable, is_postgresql
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
@@ -67,18 +72,49 @@ async def open_shared(settings: Settings, clock: Clock, notices: Notices, *, wor
                 raise Fault(FaultKind.CONFLICT, message)
             try:
                 async with (
-                    open_vault(directory, database_url=settings.gateway.vault_url) as vault,
+                    _vault(settings, clock) as (vault, kept),
                     open_redis(
                         url.reveal(),
                         tenant_of=lambda _: tenant_id,
                         settings=redis,
                         on_empty=lambda _: emptied.set(),
                     ) as engine,
-                    _journaled(settings, vault, engine, place, clock, notices, emptied=emptied) as stores,
+                    _journaled(settings, vault, engine, place, clock, notices, worker, kept, emptied=emptied) as stores,
                 ):
                     yield stores
             except VaultUnusable as error:
                 raise OSError(str(error)) from None
+
+
+@asynccontextmanager
+async def _vault(settings: Settings, clock: Clock) -> AsyncGenerator[tuple[Vault, Kept | None]]:
+    """The vault; where its server is away, unopened and with what the signed file has. Raises VaultUnusable."""
+    gateway = settings.gateway
+    vault = Vault(gateway.data_dir, database_url=gateway.vault_url)
+    kept: Kept | None = None
+    try:
+        try:
+            await asyncio.to_thread(vault.bring_up)
+        except VaultAway as away:
+            if not is_postgresql(gateway.vault_url):
+                raise
+            read = partial(_snapshot_file(settings, vault).read, age_max_s=settings.security.snapshot_max_age_s)
+            try:
+                kept = await asyncio.to_thread(read, now_ns=clock.wall_ns())
+            except SnapshotUnusable as error:
+                raise VaultUnusable(f"{away}; and no snapshot stands in for it: {error}") from None
+        yield vault, kept
+    finally:
+        await vault.close()
+
+
+def _snapshot_file(settings: Settings, vault: Vault) -> SnapshotFile:
+    return SnapshotFile(
+        settings.gateway.data_dir,
+        masters=partial(known_masters, settings),
+        tenant_id=settings.tenant.tenant_id,
+        vault=vault.database.where,
+    )
 
 
 @asynccontextmanager
@@ -89,6 +125,8 @@ async def _journaled(
     place: Place,
     clock: Clock,
     notices: Notices,
+    worker: int,
+    kept: Kept | None,
     *,
     emptied: asyncio.Event,
 ) -> AsyncGenerator[Stores]:
@@ -128,6 +166,18 @@ async def _journaled(
         asyncio.create_task(kept_going("grace", grace.keep_counted, clock)),
         asyncio.create_task(kept_going("ledger probe", grace.watch, clock)),
     ]
+    directory = SnapshotDirectory(
+        VaultDirectory(vault, clock),
+        _snapshot_file(settings, vault),
+        clock,
+        notices,
+        tenant_id=settings.tenant.tenant_id,
+        failures=(SQLAlchemyError,),
+        kept=kept,
+    )
+    if worker == 1 and is_postgresql(settings.gateway.vault_url):
+        # One of the workers is enough: the file is everybody's.
+        jobs.append(asyncio.create_task(kept_going("directory snapshot", directory.keep_file, clock)))
     try:
         yield Stores(
             grace.ledger,
@@ -135,7 +185,7 @@ async def _journaled(
             grace.journal,
             journal.status,
             loader,
-            VaultDirectory(vault, clock),
+            directory,
             VaultChangeLog(vault),
             VaultAnswers(vault),
             VaultRequests(vault, loader, others_load_s=_OTHERS_LOAD_S),
@@ -144,6 +194,7 @@ async def _journaled(
             host.health,
             modes,
             grace.standing,
+            directory.standing,
         )
     finally:
         for task in (*jobs, loading):
@@ -192,6 +243,9 @@ class _Host:
             except Fault as fault:
                 if fault.kind is not FaultKind.STORE_UNAVAILABLE:
                     raise
+                await self._clock.sleep(_AGAIN_S)
+            except SQLAlchemyError:
+                # An empty store is filled from the vault, which is away.
                 await self._clock.sleep(_AGAIN_S)
             else:
                 return

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from onevault.core.ports import Journal, Ledger, Rates
+from onevault.core.ports import Directory, Journal, Ledger, Rates
 from onevault.stores.grace.engine import FailureModes, GraceStanding
 from onevault.stores.journal.writer import JournalStatus
+from onevault.stores.snapshot.directory import DirectoryStanding
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
-from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
@@ -36,7 +36,7 @@ class Stores:
     journal: Journal
     journal_status: Callable[[], JournalStatus]
     loader: Loader
-    directory: VaultDirectory
+    directory: Directory
     change_log: VaultChangeLog
     answers: VaultAnswers
     requests: VaultRequests
@@ -45,3 +45,4 @@ class Stores:
     ledger_health: Callable[[], Awaitable[LedgerHealth]]
     failure_modes: FailureModes
     ledger_mode: Callable[[], GraceStanding]
+    directory_standing: Callable[[], DirectoryStanding]

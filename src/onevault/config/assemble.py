@@ -174,6 +174,9 @@ def _security(written: SecurityWritten, problems: list[Problem]) -> SecuritySett
         admin_key=written.admin_key,
         master_key=written.master_key,
         master_key_previous=previous,
+        snapshot_max_age_s=(
+            SecuritySettings().snapshot_max_age_s if written.snapshot_max_age is None else written.snapshot_max_age
+        ),
         oidc=oidc.issuers(written.oidc, problems),
     )
 

@@ -12,7 +12,7 @@ of its own, so nobody fills in defaults later.
       providers   enabled entries only, in the order of the file: name, kind, api_key, base_url, models, prices, timeouts,
                   retries_max, and what some kinds need: region, project, account_id, gateway_id, api_version,
                   gateway_token, aws, service_account, stored_key; drain_on_hangup
-      security    admin_key, master_key, master_key_previous, oidc
+      security    admin_key, master_key, master_key_previous, snapshot_max_age, oidc
       routing     default_provider, default_model, fallback_chain, aliases
       monitoring  prometheus, log_level, log_format
       limits      output_tokens_max, key_requests_per_minute, key_concurrent_requests, user_daily_requests,
@@ -177,6 +177,8 @@ class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):
     master_key: Secret | None = None
     oidc: tuple[OidcSettings, ...] = ()
     master_key_previous: tuple[Secret, ...] = ()
+    snapshot_max_age_s: float = 86_400.0
+    """How old the signed snapshot of the directory may be that stands in for a vault which is away."""
 
 
 class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):

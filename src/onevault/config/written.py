@@ -309,6 +309,7 @@ class SecurityWritten(Section):
     master_key: Key | None = None
     oidc: list[OidcWritten] | None = None
     master_key_previous: Annotated[list[Secret], BeforeValidator(_secrets)] | None = None
+    snapshot_max_age: Seconds | None = None
     pii_detection: Off = None
     prompt_filtering: Off = None
     audit_logging: Off = None

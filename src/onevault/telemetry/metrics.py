@@ -47,6 +47,7 @@ class Metrics(Collector):
         self._overshoot = 0
         self._grace_calls = self._grace_cost = 0
         self._ledger_mode: Callable[[], str] = lambda: LEDGER_MODES[0]
+        self._directory_snapshot_age_s: Callable[[], float] = float
         self._in_flight: Callable[[], float] = float
         self._loader_lag_s: Callable[[], float] = float
         self._drains_running: Callable[[], float] = float
@@ -84,10 +85,12 @@ class Metrics(Collector):
         drains: Callable[[], Mapping[str, int]],
         drained_tokens: Callable[[], float],
         ledger_mode: Callable[[], str],
+        directory_snapshot_age_s: Callable[[], float] = float,
     ) -> None:
         """Figures that others keep, read when somebody scrapes. `drains` has how many ended, by how; `ledger_mode` is one of
         LEDGER_MODES."""
         self._ledger_mode = ledger_mode
+        self._directory_snapshot_age_s = directory_snapshot_age_s
         self._in_flight, self._loader_lag_s = in_flight, loader_lag_s
         self._drains_running, self._drains, self._drained_tokens = drains_running, drains, drained_tokens
 
@@ -155,6 +158,11 @@ class Metrics(Collector):
             "onevault_drains_running",
             "Answers being read on after their callers hung up.",
             value=self._drains_running(),
+        )
+        yield GaugeMetricFamily(
+            "onevault_directory_snapshot_age_seconds",
+            "While the vault does not answer: how old what keys are checked against is. 0: it answers.",
+            value=self._directory_snapshot_age_s(),
         )
         mode, modes = (
             self._ledger_mode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from onevault.stores.sql.database import Database
 from onevault.stores.sql.schema.create import SchemaTooNew, bring_up
@@ -32,6 +33,10 @@ class VaultUnusable(Exception):
     """The vault cannot be opened; the message says why and what would be right, and names no secret."""
 
 
+class VaultAway(VaultUnusable):
+    """Its server does not answer: later it may."""
+
+
 class Vault:
     """The open vault. Work is a function of a connection inside a transaction, committed when it returns.
 
@@ -48,10 +53,12 @@ class Vault:
         self._read_threads = ThreadPoolExecutor(self.database.readers_max, "vault-read")
         beside = self.database.loads_beside_writes
         self._load_threads = ThreadPoolExecutor(1, "vault-load") if beside else self._write_threads
+        self._is_to_be_brought_up = False
+        self._coming_up = threading.Lock()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs the work in a write transaction on the one writing thread."""
-        return await self._run(self._write_threads, _within, self.database.writer, work)
+        return await self._run(self._write_threads, self._up, self.database.writer, work)
 
     async def load(self, job: Callable[[Begin], T]) -> T:
         """Runs a job on the loading thread that opens its transactions itself, by what it is handed.
@@ -62,7 +69,7 @@ class Vault:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Runs the work in a read transaction."""
-        return await self._run(self._read_threads, _within, self.database.reader, work)
+        return await self._run(self._read_threads, self._up, self.database.reader, work)
 
     async def checkpoint(self) -> bool:
         """Brings every committed row to disk; False if that is not done yet.
@@ -79,7 +86,7 @@ class Vault:
     def bring_up(self) -> tuple[int, int]:
         """Creates or checks the vault; blocking. From which version of the schema to which it came (0: there was nothing).
 
-        Raises VaultUnusable."""
+        Where the server is away, the first work that finds it there brings it up. Raises VaultUnusable, VaultAway."""
         where = self.database.where
         try:
             self.database.prepare()
@@ -87,10 +94,20 @@ class Vault:
         except (SchemaTooNew, OSError) as error:
             raise VaultUnusable(f"{where}: {error}") from error
         except DBAPIError as error:
-            raise VaultUnusable(f"{where}: the vault cannot be opened ({error.orig})") from error
+            self._is_to_be_brought_up = isinstance(error, OperationalError)
+            kind = VaultAway if self._is_to_be_brought_up else VaultUnusable
+            raise kind(f"{where}: the vault cannot be opened ({error.orig})") from error
+
+    def _up(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        if self._is_to_be_brought_up:
+            with self._coming_up:
+                if self._is_to_be_brought_up:
+                    _within(self.database.writer, bring_up)
+                    self._is_to_be_brought_up = False
+        return _within(engine, work)
 
     def _begin_load(self, work: Callable[[Connection], Any]) -> Any:
-        return _within(self.database.loader, work)
+        return self._up(self.database.loader, work)
 
     async def _run(self, threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
         return await self._patiently(asyncio.get_running_loop().run_in_executor(threads, work, *arguments))
