@@ -43,6 +43,8 @@ from onevault.stores.sql.usage import VaultUsage
 
 _log = structlog.get_logger("onevault.stores")
 _LAST_FLUSH_S: Final = 10.0
+_COMMAND_TIMEOUT_S: Final = 1.0
+"""A store that is only busy, as beside a loader that catches up, must not be taken for one that is away."""
 _AGAIN_S: Final = 0.5
 _LOOK_FOR_ORPHANS_S: Final = 5.0
 _FIRST_TRY_S: Final = 5.0
@@ -62,7 +64,7 @@ async def open_shared(settings: Settings, clock: Clock, notices: Notices, *, wor
         raise ValueError("there is no shared ledger without a URL")
     directory, tenant_id = settings.gateway.data_dir, settings.tenant.tenant_id
     # What a dead process held counts as spent until it is known what became of it: no crash can lead above a limit.
-    redis = RedisSettings(spend_expired_holds=True)
+    redis = RedisSettings(spend_expired_holds=True, command_timeout_s=_COMMAND_TIMEOUT_S)
     emptied = asyncio.Event()
     with locked(directory, shared=True):
         place = worker_place(directory, worker)

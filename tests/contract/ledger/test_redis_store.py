@@ -50,7 +50,7 @@ DAY_NS = 24 * 3600 * SECOND_NS
 async def opened(**changed: Any) -> AsyncGenerator[tuple[RedisServer, RedisEngine]]:
     server = shared_redis()
     server.empty()
-    settings = RedisSettings(**changed)
+    settings = RedisSettings(**({"command_timeout_s": 30.0} | changed))
     async with open_redis(server.url, tenant_of=lambda _: "t1", settings=settings) as engine:
         await engine.restore("t1", ())
         yield server, engine
