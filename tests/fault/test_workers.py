@@ -217,6 +217,7 @@ async def test_a_store_that_does_not_answer_refuses_calls_and_counts_what_was_un
     assert "retry-after" in refused.headers
     for answer in under_way:
         await answer.over.wait()
+        answer.hang_up()
         assert answer.status == 200
     assert gateway.admin("/health")["components"]["ledger"]["status"] != "ok"
     redis.resume()

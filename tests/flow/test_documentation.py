@@ -24,6 +24,7 @@ from tests.support.processes import (
     SimulatorProcess,
     clean_environment,
     free_port,
+    http,
     wait_until_ready,
 )
 
@@ -114,6 +115,10 @@ def machine(tmp_path_factory: pytest.TempPathFactory, gateway: GatewayProcess, s
             f"#!{sys.executable}\nimport sqlite3, sys\nprint(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall())\n"
         )
         shell.chmod(0o755)
+    # There is something to look at, whichever example comes first.
+    body = {"model": "gpt-4o-mini", "max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]}
+    _, headers, _ = http(f"{gateway.base_url}/v1/chat/completions", key=gateway.api_key, body=body)
+    assert http(f"{gateway.base_url}/v1/requests/{headers['x-request-id']}", key=gateway.api_key)[0] == 200
     return Machine(directory, gateway, simulator)
 
 
