@@ -55,7 +55,10 @@ def both_serve(gateway: GatewayProcess, *, but: int = 0) -> list[int]:
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         found = [process.pid for process in psutil.Process(gateway.process.popen.pid).children()]
-        metrics = http(f"{gateway.base_url}/metrics", raw=True)[2]
+        try:
+            metrics = http(f"{gateway.base_url}/metrics", raw=True)[2]
+        except OSError:  # a killed worker's socket may still take a connection
+            continue
         if len(found) == 2 and but not in found and all(f'worker="{number}"' in metrics for number in (1, 2)):
             return found
         time.sleep(0.05)

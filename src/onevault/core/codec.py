@@ -182,7 +182,8 @@ class Decoder(Protocol):
     """Turns a provider's bytes into events. Any split of the bytes gives the same events, joined the same way.
 
     Both verbs raise Fault: PROVIDER_ERROR for bytes that are not the dialect, for an answer that ends early (`close` without
-    the dialect's terminator seen) and for error frames inside a stream, with the kind that the frame means.
+    the dialect's terminator seen) and for error frames inside a stream, with the kind that the frame means. What was sound of
+    the bytes given to `feed` is in the fault's `read_before`.
     """
 
     def feed(self, data: bytes) -> list[Event]: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from onevault.core.events import Event
 from onevault.core.identity import Limit
 
 
@@ -64,6 +65,8 @@ class Fault(Exception):
         """Of a refused hold of money: the nanos that all its limits together afforded at that moment. Never shown to anybody."""
         self.limit: Limit | None = None
         """Of a hold refused for want of money or tokens: the limit that is used up. Never shown either."""
+        self.read_before: list[Event] = []
+        """Of an answer that breaks: the events of the same bytes that came before the break and are still to be delivered."""
 
     def __repr__(self) -> str:
         return f"Fault({self.kind.value}, {self.message!r}, param={self.param!r})"

@@ -166,6 +166,11 @@ class Attempt:
                     yield events
         except TransportError as error:
             raise _broken(error, self._dispatch) from None
+        except Fault as fault:
+            # What came sound in the same read is the caller's, however the network joined the provider's writes.
+            if fault.read_before:
+                yield fault.read_before
+            raise
         events = self._decoder.close()
         if events:
             yield events

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from onevault.core.events import AnswerStarted, Event, Finished, UsageReported
+from onevault.core.faults import Fault
 from onevault.dialects.bedrock.blocks import BlockReader
 from onevault.dialects.bedrock.eventstream import Message, MessageCutter
 from onevault.dialects.bedrock.faults import fault_in_stream
@@ -42,9 +43,13 @@ class ConverseStream:
         events: list[Event] = []
         if self._done:
             return events  # what follows the end is nothing
-        for message in self._cutter.feed(data):
-            if not self._done:
-                self._read(message, events)
+        try:
+            for message in self._cutter.feed(data):
+                if not self._done:
+                    self._read(message, events)
+        except Fault as fault:
+            fault.read_before = events
+            raise
         return events
 
     def close(self) -> list[Event]:

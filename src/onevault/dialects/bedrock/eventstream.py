@@ -6,6 +6,7 @@ length (32 bits each, big-endian), the CRC-32 of these eight bytes, headers, pay
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -48,16 +49,18 @@ class MessageCutter:
         self._needed = _PRELUDE_BYTES
         self._known: dict[bytes, tuple[str, str]] = {}
 
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages that `data` completes. Raises Fault PROVIDER_ERROR for a wrong checksum, a length that no message has,
-        or headers that are none."""
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes, to be taken to the last one.
+
+        Raises Fault PROVIDER_ERROR, after what came before it, for a wrong checksum, a length that no message has, or headers
+        that are none.
+        """
         buffer: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
             if len(self._buffer) < self._needed:
-                return []
+                return
             buffer = self._buffer
-        messages: list[Message] = []
         start, end = 0, len(buffer)
         self._needed = _PRELUDE_BYTES
         with memoryview(buffer) as view:
@@ -78,14 +81,13 @@ class MessageCutter:
                     raise malformed("a message that was damaged on the way")
                 payload_start = start + _PRELUDE_BYTES + headers_length
                 kind, name = self._named(bytes(view[start + _PRELUDE_BYTES : payload_start]))
-                messages.append(Message(kind, name, bytes(view[payload_start:last])))
+                yield Message(kind, name, bytes(view[payload_start:last]))
                 start += length
         if buffer is data:
             if start < end:
                 self._buffer += data[start:]
         else:
             del self._buffer[:start]
-        return messages
 
     def close(self) -> None:
         """Raises Fault PROVIDER_ERROR when the stream ended inside a message."""

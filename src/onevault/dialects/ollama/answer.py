@@ -19,7 +19,7 @@ from onevault.core.events import (
     ToolCallStarted,
     UsageReported,
 )
-from onevault.core.faults import FaultKind
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.usage import Usage
 from onevault.dialects.wire.decoders import WholeDecoder
 from onevault.dialects.wire.json_body import ABSENT, present
@@ -149,9 +149,13 @@ class CanonicalStream:
 
     def feed(self, data: bytes) -> list[Event]:
         events: list[Event] = []
-        for line in self._cutter.feed(data):
-            if line.strip() and not self._reader.done:
-                self._reader.read(line, events)
+        try:
+            for line in self._cutter.feed(data):
+                if line.strip() and not self._reader.done:
+                    self._reader.read(line, events)
+        except Fault as fault:
+            fault.read_before = events
+            raise
         return events
 
     def close(self) -> list[Event]:

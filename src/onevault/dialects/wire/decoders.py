@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onevault.core.events import Event
+from onevault.core.faults import Fault
 from onevault.dialects.wire.provider_faults import cut_short
 from onevault.dialects.wire.sse import FrameCutter
 
@@ -40,9 +41,13 @@ class StreamDecoder:
         events: list[Event] = []
         if self._done:
             return events  # what follows the end is nothing
-        for frame in self._cutter.feed(data):
-            if not self._done:
-                self.read(frame, events)
+        try:
+            for frame in self._cutter.feed(data):
+                if not self._done:
+                    self.read(frame, events)
+        except Fault as fault:
+            fault.read_before = events
+            raise
         return events
 
     def close(self) -> list[Event]:
