@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import loader, machine, report
+from bench import loader, machine, report, shared
 from bench.figures import Bench, Figure
 from bench.gateways import Gateway
 from bench.gateways.litellm import LiteLLM
@@ -55,6 +55,14 @@ def _loader_figure(effort: Effort, directory: Path) -> Figure:
     return figure
 
 
+def _added_by_redis(bench: Bench) -> dict[str, Figure]:
+    try:
+        return shared.added_by_redis(bench)
+    except BenchError as error:
+        _say(f"  ledger in Redis: {error}")
+        return {"redis_cpu": Figure(None, note=str(error))}
+
+
 def _refuse_unfit_machine() -> None:
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("The bench needs Linux and two cores: one for the gateway, one for upstream and load.")
@@ -93,6 +101,8 @@ def main() -> int:
                 except BenchError as error:
                     unavailable[gateway.name] = str(error).splitlines()[0]
                     _say(f"  {error}")
+            if "OneVault" in figures:
+                figures["OneVault"] |= _added_by_redis(bench)
         if "OneVault" in figures:
             figures["OneVault"]["loader"] = _loader_figure(effort, directory)
     results = report.Results(

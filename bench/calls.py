@@ -55,6 +55,11 @@ def stream(
     return _case(name, model, f"output_tokens={events}{pace}", prompt_bytes=1_000, events=events)
 
 
+def whole(*, latency_ms: int, name: str) -> Case:
+    """The whole call of the figures, answered by an upstream that takes so long."""
+    return _case(name, OPENAI_MODEL, f'text="{_ANSWER}"; latency_ms={latency_ms}', prompt_bytes=1_000)
+
+
 WHOLE: Final = _case("whole", OPENAI_MODEL, f'text="{_ANSWER}"', prompt_bytes=1_000)
 WHOLE_5KB: Final = _case("whole_5kb", OPENAI_MODEL, f'text="{_ANSWER}"', prompt_bytes=5_000)
 WHOLE_TRANSLATED: Final = _case("whole_translated", ANTHROPIC_MODEL, f'text="{_ANSWER}"', prompt_bytes=1_000)

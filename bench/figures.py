@@ -104,7 +104,7 @@ class Bench:
             with self._watched(gateway):
                 before_s = gateway.process.cpu_s()
                 result = self.generator.closed(to, case, seconds=self.effort.round_s)
-                spent_s = _when_quiet(gateway.process) - before_s
+                spent_s = when_quiet(gateway.process) - before_s
             rounds.append(spent_s * 1e6 / (result["calls"] * max(1, case.events)))
             right, seconds = right + result["calls"], seconds + result["seconds"]
         figure = Figure.of(rounds, calls=right, calls_per_s=right / seconds)
@@ -171,7 +171,7 @@ def _p99_of(latency: Figure) -> Figure:
     return Figure.of(rounds, note=latency.note) if rounds else Figure(None, note=latency.note)
 
 
-def _when_quiet(process: Process) -> float:
+def when_quiet(process: Process) -> float:
     """The CPU time spent once the process has finished what it put off, so that nobody looks cheap by working later."""
     deadline_s = time.perf_counter() + _PUT_OFF_MAX_S
     spent_s = process.cpu_s()

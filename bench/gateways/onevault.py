@@ -29,6 +29,10 @@ class OneVault:
     )
     ready_path = "/readyz"
 
+    def __init__(self, *, redis_url: str = "") -> None:
+        """With `redis_url`, its ledger and limits are counted in that Redis."""
+        self._redis_url = redis_url
+
     def install(self) -> None:
         if not Path(COMMAND).is_file():
             raise BenchError("OneVault is not installed in .venv: run `make bench`, which does it")
@@ -43,6 +47,8 @@ class OneVault:
             "ANTHROPIC_API_KEY": "x",
             "ANTHROPIC_BASE_URL": upstream.anthropic_base_url,
         }
+        if self._redis_url:
+            environment["ONEVAULT_REDIS_URL"] = self._redis_url
         return [COMMAND, "serve", "--config", str(config), "--host", "127.0.0.1", "--port", str(port)], environment
 
     def destination(self, port: int, upstream: Upstream, directory: Path) -> Callable[[Case], Destination]:
