@@ -154,7 +154,7 @@ async def _journaled(
     except ValueError as error:
         raise OSError(f"what was granted while the ledger was away cannot be known: {error}") from None
     host.grace = grace
-    loader.may_retire = lambda: not grace.has_uncounted
+    loader.may_retire = host.has_counted
     loading = asyncio.create_task(kept_going("loader", loader.run, clock))
     try:
         async with asyncio.timeout(_FIRST_TRY_S):
@@ -251,6 +251,18 @@ class _Host:
                 await self._clock.sleep(_AGAIN_S)
             else:
                 return
+
+    async def has_counted(self) -> bool:
+        """Whether the store has what this process's journal says: only then may what the vault has of it be deleted."""
+        try:
+            # Whatever is on its way to the store goes before this, and is taken or owed when it is answered.
+            await self._engine.leases.sweep(self._tenant_id)
+            standing = await self._engine.restore.standing(self._tenant_id)
+        except Fault:
+            return False
+        if standing is None or standing != self._standing or self._engine.batches.owed:
+            return False
+        return self.grace is None or not self.grace.has_uncounted
 
     async def keep_counted(self) -> None:
         """Sees to it whenever the store has been emptied, whoever found that."""

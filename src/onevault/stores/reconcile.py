@@ -87,7 +87,7 @@ async def reconcile(
     That is at most what was not in the sums that it was filled with. Where it has been filled since this journal was last reconciled, all
     of that; otherwise what is so young (less than `known_s`) that the store knows the ids of what it has counted: a settlement
     that was owed to it when the process died is among them; and what was granted as grace, however old.
-    Raises Fault STORE_UNAVAILABLE; to begin anew does no harm.
+    Raises Fault STORE_UNAVAILABLE, also while the store has not taken all of it (`owed`); to begin anew does no harm.
     """
     is_new = await restore.reconciled(tenant_id, name) != filling.id
     since_ns = 0 if is_new else now_ns - int((known_s - _SPARE_S) * 1_000_000_000)
@@ -102,6 +102,8 @@ async def reconcile(
         else:
             await asyncio.gather(*(ledger.settle(record) for record in together if isinstance(record, Settled)))
         counted += len(together)
+    if found:
+        _all_taken(owed)
     await restore.mark_reconciled(tenant_id, name, filling.id)
     await count_grace(ledger, restore, directory, name=name, tenant_id=tenant_id, filling=filling, owed=owed)
     return counted
@@ -128,10 +130,15 @@ async def count_grace(
     found, up_to = await asyncio.to_thread(_grace_after, directory, after)
     for start in range(0, len(found), SETTLED_TOGETHER):
         await asyncio.gather(*(ledger.settle(settled) for settled in found[start : start + SETTLED_TOGETHER]))
-    if found and owed():
-        raise Fault(FaultKind.STORE_UNAVAILABLE, "The shared ledger has not taken every settlement of grace yet.")
+    if found:
+        _all_taken(owed)
     await restore.mark_reconciled(tenant_id, _grace_of(name), _written(up_to))
     return up_to
+
+
+def _all_taken(owed: Callable[[], int]) -> None:
+    if owed():
+        raise Fault(FaultKind.STORE_UNAVAILABLE, "The shared ledger has not taken every settlement yet.")
 
 
 def _grace_after(directory: Path, after: JournalPosition) -> tuple[list[Settled], JournalPosition]:

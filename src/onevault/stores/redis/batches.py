@@ -60,6 +60,7 @@ class Batches:
         self._lanes: dict[str, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._owed = 0
         self.on_expired: Sweep | None = None
         self.on_empty: Callable[[str], None] | None = None
         self.last_failure = ""
@@ -67,8 +68,8 @@ class Batches:
 
     @property
     def owed(self) -> int:
-        """How many settlements and leavings the store has not taken yet."""
-        return sum(len(lane.owed) for lane in self._lanes.values())
+        """How many settlements and leavings did not get through, and have not been taken since. One that is on its way again counts."""
+        return self._owed
 
     def lane(self, tenant_id: str) -> Lane:
         lane = self._lanes.get(tenant_id)
@@ -179,6 +180,8 @@ class Batches:
 
     def _done(self, lane: Lane, operation: Operation, answer: Answer) -> None:
         future = operation.future
+        if operation.has_failed:
+            self._owed -= 1
         if not future.done():
             future.set_result(answer)
         elif operation.undo is not None and answer[0] == OK and future.cancelled():
@@ -203,16 +206,22 @@ class Batches:
     def _undone(self, lane: Lane, operation: Operation, reason: Unreachable) -> None:
         has_room = len(lane.owed) < self.settings.owed_max
         if operation.is_owed and has_room:
-            lane.owed.append(operation)
+            self._owe(lane, operation)
             if not operation.future.done():
                 operation.future.set_result(OWED)
             return
+        self._owed -= operation.has_failed
         if operation.undo is not None and not reason.is_known_undone and has_room:
-            lane.owed.append(operation.undo())
+            self._owe(lane, operation.undo())
         if not operation.future.done():
             fault = self.away()
             fault.__cause__ = reason
             operation.future.set_exception(fault)
+
+    def _owe(self, lane: Lane, operation: Operation) -> None:
+        self._owed += not operation.has_failed
+        operation.has_failed = True
+        lane.owed.append(operation)
 
     def _retry_owed(self, lane: Lane) -> None:
         """Sends one batch of what is owed, unless another is on its way that will show whether the store is back."""

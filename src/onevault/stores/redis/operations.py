@@ -26,10 +26,21 @@ class Operation:
     its call's, or "".
 
     `is_owed`: to be sent until the store has taken it. `undo` makes the operation that gives back what this one takes, for the case
-    that nobody learns of it. `after` is called once the store has answered.
+    that nobody learns of it. `after` is called once the store has answered. `has_failed`: it is being sent again.
     """
 
-    __slots__ = ("after", "call_key", "future", "given", "is_owed", "name", "scope_keys", "sweeps", "undo")
+    __slots__ = (
+        "after",
+        "call_key",
+        "future",
+        "given",
+        "has_failed",
+        "is_owed",
+        "name",
+        "scope_keys",
+        "sweeps",
+        "undo",
+    )
 
     def __init__(
         self,
@@ -50,4 +61,5 @@ class Operation:
         self.undo = undo
         self.after = after
         self.sweeps = 0
+        self.has_failed = False
         self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

@@ -9,7 +9,7 @@ where its process died; it was never acknowledged and is passed by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
@@ -76,8 +76,8 @@ class Loader:
         self._one_at_a_time = asyncio.Lock()
         self._complete_at_s = monotonic()
         self._retired_at_s = -RETIRE_INTERVAL_S
-        self.may_retire: Callable[[], bool] = lambda: True
-        """Asked before segments that are loaded are deleted."""
+        self.may_retire: Callable[[], Awaitable[bool]] = _always
+        """Asked before segments are deleted, once it is known how far the vault has them: the answer is about what it has."""
         self.last_error = ""
         self.records_loaded = 0
 
@@ -154,9 +154,9 @@ class Loader:
         if monotonic() - self._retired_at_s < RETIRE_INTERVAL_S:
             return
         self._retired_at_s = monotonic()
-        if not self.may_retire():
-            return
         position = await self.position()
+        if not await self.may_retire():
+            return
         if len(await asyncio.to_thread(segments, self._directory)) > 1 and await self._vault.checkpoint():
             await asyncio.to_thread(retire, self._directory, position)
 
@@ -210,6 +210,10 @@ class Loader:
     def _end(self) -> JournalPosition:
         newest = segments(self._directory)[-1:]
         return JournalPosition(newest[0].name, newest[0].path.stat().st_size) if newest else JournalPosition()
+
+
+async def _always() -> bool:
+    return True
 
 
 _TROUBLE = (SQLAlchemyError, OSError, JournalDamaged, PositionMoved)
