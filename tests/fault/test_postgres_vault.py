@@ -133,6 +133,7 @@ def test_of_two_gateways_that_count_in_memory_the_second_is_refused_until_the_fi
     assert "gateway.redis_url" in second.process.output
     assert "Traceback" not in second.process.output
     assert call(first)[0] == 200
+    assert Shell(first.directory)("verify", "ledger", "--json", **first.process.environment).json["agrees"]
     first.kill()
     second.start()
     assert second.admin("/organizations")["data"]
@@ -161,8 +162,9 @@ def test_commands_work_on_the_same_vault(tmp_path: Path, postgres: PostgresServe
     assert shell("migrate", "--json", **url).json == created | {"before": created["after"], "changed": False}
     assert shell("orgs", "create", "One", "--json", **url).json["name"] == "One"
     assert [org["name"] for org in shell("orgs", "list", "--json", **url).json["data"]] == ["One"]
-    refused = shell("verify", "ledger", "--json", **url)
-    assert refused.code != 0
-    assert "PostgreSQL" in refused.json["error"]["message"]
+    assert shell("verify", "ledger", "--json", **url).json["agrees"]
+    empty = shell("verify", "ledger", "--json", ONEVAULT_DATABASE_URL=postgres.url())
+    assert (empty.code, empty.json["error"]["param"]) == (2, "database_url")
+    assert "there is no vault here" in empty.json["error"]["message"]
     checks = shell("doctor", "--json", **url).json["checks"]
     assert {"name": f"vault {created['vault']}", "ok": True, "detail": "opens"} in checks

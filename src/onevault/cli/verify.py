@@ -64,7 +64,11 @@ def _text(verdict: Verdict, running: list[int], *, is_shared: bool) -> str:
         f"Settled and not in the vault yet: {verdict.waiting_calls} calls, ${_usd(verdict.waiting_nanos)}.",
     ]
     if verdict.shared_scopes is not None:
-        lines.append(f"Compared with the shared ledger: {verdict.shared_scopes} scopes.")
+        lines.append(
+            f"Compared with the shared ledger: {verdict.shared_scopes} scopes, and {verdict.shared_held_calls} calls that it holds."
+        )
+        if verdict.grace_calls:
+            lines.append(f"Granted while it was away, and to be counted in it yet: {verdict.grace_calls} calls.")
     elif is_shared:
         lines.append("Not compared with the shared ledger: it does not answer, or has not been filled.")
     if verdict.agrees:

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,11 +20,13 @@ from onevault.core.records import Held, QuotaReset, Settled
 from onevault.stores.journal.reader import read, records_after
 from onevault.stores.journal.segment import segments
 from onevault.stores.recovery import SETTLED_TOGETHER
-from onevault.stores.redis.restore import Restore
 from onevault.stores.rollup import JournalPosition
 from onevault.stores.sql.batch import positions_of
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.loader import rollups_of
+
+if TYPE_CHECKING:
+    from onevault.stores.redis.restore import Restore
 
 _ASK_AGAIN_S: Final = 0.1
 _SPARE_S: Final = 60.0
@@ -125,9 +127,7 @@ async def count_grace(
     counted by a run that did not come to its end is known to the store by its id, and not counted again. `owed` is how many
     settlements the store has not taken.
     """
-    after = await _grace_counted(restore, name=name, tenant_id=tenant_id)
-    after = max(after, filling.positions.get(name, JournalPosition()))
-    found, up_to = await asyncio.to_thread(_grace_after, directory, after)
+    found, up_to = await uncounted_grace(restore, directory, name=name, tenant_id=tenant_id, filling=filling)
     for start in range(0, len(found), SETTLED_TOGETHER):
         await asyncio.gather(*(ledger.settle(settled) for settled in found[start : start + SETTLED_TOGETHER]))
     if found:
@@ -139,6 +139,14 @@ async def count_grace(
 def _all_taken(owed: Callable[[], int]) -> None:
     if owed():
         raise Fault(FaultKind.STORE_UNAVAILABLE, "The shared ledger has not taken every settlement yet.")
+
+
+async def uncounted_grace(
+    restore: Restore, directory: Path, *, name: str, tenant_id: str, filling: Filling
+) -> tuple[list[Settled], JournalPosition]:
+    """What a journal has of grace that is not known to be counted in the store, and up to where. Raises Fault STORE_UNAVAILABLE."""
+    after = await _grace_counted(restore, name=name, tenant_id=tenant_id)
+    return await asyncio.to_thread(_grace_after, directory, max(after, filling.positions.get(name, JournalPosition())))
 
 
 def _grace_after(directory: Path, after: JournalPosition) -> tuple[list[Settled], JournalPosition]:

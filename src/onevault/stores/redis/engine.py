@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from onevault.stores.redis.batches import Batches
 from onevault.stores.redis.connection import RedisConnection
+from onevault.stores.redis.holds import Holds
 from onevault.stores.redis.leases import Leases
 from onevault.stores.redis.ledger import RedisLedger, TenantOf
 from onevault.stores.redis.rates import RedisRates
@@ -25,6 +26,7 @@ class RedisEngine:
     leases: Leases
     batches: Batches
     restore: Restore
+    holds: Holds
 
 
 @asynccontextmanager
@@ -53,6 +55,7 @@ async def open_redis(
             leases,
             batches,
             Restore(connection, settings),
+            Holds(connection, settings),
         )
     finally:
         renewing.cancel()

@@ -50,6 +50,11 @@ def reconciled_script() -> Script:
     )
 
 
+def holds_script() -> Script:
+    """The program that reads what is held."""
+    return _script(_source("holds"))
+
+
 def _source(name: str) -> str:
     return files("onevault.stores.redis").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 

@@ -13,7 +13,8 @@ class Database(Protocol):
     """An engine of SQL that holds a vault. Everything here blocks.
 
     `where` names it in messages, without any secret. `reader` gives read-only transactions that see one consistent state,
-    `writer` and `loader` those that change. `loads_beside_writes`: the loader may have a thread of its own. `answer_timeout_s`:
+    `writer` and `loader` those that change. `loads_beside_writes`: the loader may have a thread of its own.
+    `keeps_old_states`: a long read transaction hinders nobody. `answer_timeout_s`:
     after so long `break_off` is called; None for an engine that always answers or fails by itself.
     """
 
@@ -26,6 +27,8 @@ class Database(Protocol):
     def readers_max(self) -> int: ...
     @property
     def loads_beside_writes(self) -> bool: ...
+    @property
+    def keeps_old_states(self) -> bool: ...
     @property
     def answer_timeout_s(self) -> float | None: ...
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
@@ -35,6 +35,13 @@ class VaultUnusable(Exception):
 
 class VaultAway(VaultUnusable):
     """Its server does not answer: later it may."""
+
+
+class Reads(Protocol):
+    """What runs pieces of work that only read."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """As `Vault.read`."""
 
 
 class Vault:
@@ -70,6 +77,19 @@ class Vault:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Runs the work in a read transaction."""
         return await self._run(self._read_threads, self._up, self.database.reader, work)
+
+    @asynccontextmanager
+    async def one_state(self) -> AsyncGenerator[Reads]:
+        """Reads that all see the vault as it is at the first of them, where the engine can keep an old state without harm to those
+        who write (PostgreSQL). On SQLite, whose log would grow all the while, each sees its own."""
+        if not self.database.keeps_old_states:
+            yield self
+            return
+        connection: Connection = await self._run(self._read_threads, self.database.reader.connect)
+        try:
+            yield _OneState(self._run, self._read_threads, connection)
+        finally:
+            await self._run(self._read_threads, connection.close)
 
     async def checkpoint(self) -> bool:
         """Brings every committed row to disk; False if that is not done yet.
@@ -128,6 +148,19 @@ class Vault:
             threads.shutdown()
         for engine in (self.database.reader, self.database.loader, self.database.writer):
             engine.dispose()
+
+
+class _OneState:
+    """Implements `Reads` in one transaction, a step at a time."""
+
+    def __init__(self, run: Callable[..., Awaitable[Any]], threads: ThreadPoolExecutor, connection: Connection) -> None:
+        self._run = run
+        self._threads = threads
+        self._connection = connection
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        found: T = await self._run(self._threads, work, self._connection)
+        return found
 
 
 Begin = Callable[[Callable[[Connection], Any]], Any]

@@ -43,6 +43,7 @@ class PostgresDatabase:
 
     readers_max = READERS_MAX
     loads_beside_writes = True
+    keeps_old_states = True
     answer_timeout_s = ANSWER_TIMEOUT_S
 
     def __init__(self, url: str, *, lock_timeout_ms: int) -> None:

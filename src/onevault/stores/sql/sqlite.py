@@ -24,6 +24,7 @@ class SqliteDatabase:
 
     readers_max = READERS_MAX
     loads_beside_writes = False
+    keeps_old_states = False
     answer_timeout_s = None
 
     def __init__(self, directory: Path, *, busy_timeout_ms: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -26,13 +26,15 @@ class RetainedJournal(msgspec.Struct, frozen=True):
 
 class JournalAccount:
     """`settled` and `resets` have each record with the position that it ends at; a call's first settlement counts. `held` are
-    the holds that nothing in the journal settles; `abandoned` those of them that a later start should have settled."""
+    the holds that nothing in the journal settles; of them `running` are those of the process at work, and `abandoned` those that a
+    later start should have settled."""
 
     def __init__(self) -> None:
         self.segments = self.records = self.repeated = 0
         self.settled: dict[str, tuple[Call, JournalPosition]] = {}
         self.resets: dict[str, tuple[QuotaReset, JournalPosition]] = {}
         self.held: dict[str, Held] = {}
+        self.running: set[str] = set()
         self.abandoned: set[str] = set()
 
 
@@ -51,6 +53,7 @@ def read_journal(journal: RetainedJournal, loaded: JournalPosition, differences:
     if loaded.segment and (not retained or loaded.segment > retained[-1].name):
         message = f"The vault has loaded the journal up to the segment {loaded.segment}, which is gone, and so is all after it."
         differences.add(Difference(kind=Kind.RECORD_MISSING, message=message, segment=loaded.segment))
+    account.running = {call_id for call_id in account.held if reading.held_by[call_id] == running}
     if running in reading.processes_serving:
         account.abandoned = {
             call_id
@@ -58,6 +61,11 @@ def read_journal(journal: RetainedJournal, loaded: JournalPosition, differences:
             if (process := reading.held_by[call_id]) != running and not _is_alive(process)
         }
     return account
+
+
+def held_now(journals: Iterable[RetainedJournal]) -> set[str]:
+    """The calls that are held in the journals now. Raises FileNotFoundError as `read_journal` does."""
+    return {call_id for journal in journals for call_id in read_journal(journal, JournalPosition(), Differences()).held}
 
 
 class _Reading:

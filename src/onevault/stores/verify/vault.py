@@ -1,7 +1,8 @@
 """Reads the vault's sums and the vault's calls, in steps so short that whoever writes to it never waits for them.
 
-The sums are taken at one moment, and with them the number of the last call that they count: calls are only ever added, so they can
-be read after that in any number of steps. (The numbers are SQLite's row ids.)
+Sums and calls must be of one moment. On PostgreSQL all steps are in one transaction that sees one state. On SQLite the sums are taken at
+one moment, and with them the number of the last call that they count (a row id): calls are only ever added, one after the other, so
+they can be read after that in any number of transactions.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from sqlalchemy import Connection, select
 from onevault.core.identity import ScopeId
 from onevault.stores.rollup import JournalPosition
 from onevault.stores.sql.batch import positions_of
-from onevault.stores.sql.engine import Vault, VaultUnusable
+from onevault.stores.sql.dialects import SQLITE
+from onevault.stores.sql.engine import Reads, Vault, VaultUnusable
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.schema import SCHEMA_VERSION, SCHEMAS, calls, derived
+from onevault.stores.sql.schema.create import version_of
+from onevault.stores.sql.statements import raw
 from onevault.stores.verify.words import Call, Difference, Differences, Kind, ModelSum, Sum
 
 CALLS_AT_ONCE: Final = 5_000
@@ -29,25 +33,27 @@ ModelKey = tuple[str, str, str, str]
 """Scope, month, provider, model."""
 
 _CALLS: Final = """
-SELECT h.rowid, h.api_request_bk, h.api_request_hk, d.scopes, d.time_zone, d.started_ns, d.settled_ns, d.held,
+SELECT {number}, h.api_request_bk, h.api_request_hk, CAST(d.scopes AS TEXT), d.time_zone, d.started_ns, d.settled_ns, d.held,
        d.amount_held_nanos, d.cost_nanos, d.tokens_held, s.prompt_tokens, s.completion_tokens, d.provider_bk, d.model
 FROM gateway.api_request_h h
 LEFT JOIN gateway.api_request_detail_s d ON d.load_date = h.load_date AND d.api_request_hk = h.api_request_hk
 LEFT JOIN gateway.api_request_s s ON s.load_date = h.load_date AND s.api_request_hk = h.api_request_hk
-WHERE h.rowid > ? AND h.rowid <= ? ORDER BY h.rowid LIMIT ?
+WHERE {number} > ? {up_to} ORDER BY {number} LIMIT ?
 """
 _DETAILS: Final = """
 SELECT d.load_date, d.api_request_hk, h.api_request_bk, h.load_date = d.load_date, d.cost_nanos
 FROM gateway.api_request_detail_s d LEFT JOIN gateway.api_request_h h ON h.api_request_hk = d.api_request_hk
 WHERE (d.load_date, d.api_request_hk) > (?, ?) ORDER BY d.load_date, d.api_request_hk LIMIT ?
 """
+_BEFORE_ALL: Final = "0001-01-01 00:00:00"
 
 
 class Mark(msgspec.Struct, frozen=True):
     """How far the vault is at a moment: in every journal by its name (those of other hosts too), and in its calls."""
 
     positions: dict[str, JournalPosition]
-    last_call: int
+    last_call: int | None
+    """The number of the last call on SQLite; where one state is seen nobody needs it."""
 
     def of(self, journal: str) -> JournalPosition:
         return self.positions.get(journal, JournalPosition())
@@ -64,19 +70,20 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def vault_to_read(directory: Path) -> AsyncIterator[Vault]:
+async def vault_to_read(directory: Path, *, database_url: str = "") -> AsyncIterator[Vault]:
     """The vault as it is: nothing is created, and nothing brought to this version. Raises VaultUnusable."""
     missing = [name for name in SCHEMAS if not (directory / f"{name}.db").is_file()]
-    if missing:
+    if missing and not database_url:
         raise VaultUnusable(f"{directory}: there is no vault here ({missing[0]}.db is missing)")
-    vault = Vault(directory)
+    vault = Vault(directory, database_url=database_url)
+    where = vault.database.where
     try:
-        version = await vault.read(
-            lambda connection: connection.exec_driver_sql("PRAGMA gateway.user_version").scalar_one()
-        )
+        version = await vault.read(version_of)
+        if not version:
+            raise VaultUnusable(f"{where}: there is no vault here")
         if version != SCHEMA_VERSION:
             raise VaultUnusable(
-                f"{directory}: the vault has schema version {version} and not {SCHEMA_VERSION}; "
+                f"{where}: the vault has schema version {version} and not {SCHEMA_VERSION}; "
                 "verify it with the version of OneVault that serves it"
             )
         yield vault
@@ -85,8 +92,10 @@ async def vault_to_read(directory: Path) -> AsyncIterator[Vault]:
 
 
 def mark_of(connection: Connection) -> Mark:
-    last_call = connection.exec_driver_sql("SELECT coalesce(max(rowid), 0) FROM gateway.api_request_h").scalar_one()
-    return Mark(positions_of(connection), int(last_call))
+    last_call = None
+    if connection.dialect.name == SQLITE:
+        [(last_call,)] = raw(connection, "SELECT coalesce(max(rowid), 0) FROM gateway.api_request_h")
+    return Mark(positions_of(connection), last_call)
 
 
 def stored_of(connection: Connection) -> Stored:
@@ -132,15 +141,17 @@ def stored_of(connection: Connection) -> Stored:
     )
 
 
-async def calls_of(
-    vault: Vault, last_call: int, differences: Differences
-) -> AsyncIterator[list[tuple[int, str, Call]]]:
-    """Every call up to `last_call`, in the order of loading: its number, its id, and what counts of it. A call that is not whole, or
-    stands under a key that is not its own, is added to `differences`."""
+async def calls_of(vault: Reads, mark: Mark, differences: Differences) -> AsyncIterator[list[tuple[str, Call]]]:
+    """Every call that the sums of this mark count: its id, and what counts of it. A call that is not whole, or stands under a key that
+    is not its own, is added to `differences`."""
     scopes: dict[str, tuple[ScopeId, ...]] = {}
-    done = 0
+    if mark.last_call is None:
+        statement, given = _CALLS.format(number="h.api_request_hk", up_to=""), tuple[int, ...]()
+    else:
+        statement, given = _CALLS.format(number="h.rowid", up_to="AND h.rowid <= ?"), (mark.last_call,)
+    done: int | bytes = b"" if mark.last_call is None else 0
     while True:
-        rows = await _rows(vault, _CALLS, (done, last_call, CALLS_AT_ONCE))
+        rows = await _rows(vault, statement, (done, *given, CALLS_AT_ONCE))
         if not rows:
             return
         yield [found for row in rows if (found := _call(row, scopes, differences)) is not None]
@@ -149,8 +160,8 @@ async def calls_of(
 
 def _call(
     row: tuple[Any, ...], scopes: dict[str, tuple[ScopeId, ...]], differences: Differences
-) -> tuple[int, str, Call] | None:
-    number, call_id, key, said = row[0], row[1], row[2], row[3]
+) -> tuple[str, Call] | None:
+    call_id, key, said = row[1], row[2], row[3]
     if key != hash_key(call_id):
         message = f"The call {call_id} stands in the vault under a key that is not its own."
         differences.add(Difference(kind=Kind.ALTERED, message=message, call_id=call_id))
@@ -163,19 +174,17 @@ def _call(
         known = scopes[said] = msgspec.json.decode(said, type=tuple[ScopeId, ...])
     time_zone, started_ns, settled_ns, was_held, amount_held, cost = row[4], row[5], row[6], row[7], row[8], row[9]
     counts = (row[10], row[11], row[12], row[13], row[14])
-    return number, call_id, Call(known, time_zone, started_ns, settled_ns, bool(was_held), amount_held, cost, *counts)
+    return call_id, Call(known, time_zone, started_ns, settled_ns, bool(was_held), amount_held, cost, *counts)
 
 
-async def _rows(vault: Vault, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    return await vault.read(
-        lambda connection: [tuple(row) for row in connection.exec_driver_sql(statement, parameters)]
-    )
+async def _rows(vault: Reads, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return await vault.read(lambda connection: raw(connection, statement, parameters))
 
 
-async def check_details(vault: Vault, differences: Differences) -> None:
+async def check_details(vault: Reads, differences: Differences) -> None:
     """Each settlement in the vault is the one of its call. A second one of the same call, or one of none, counts nowhere, and
     should not be."""
-    after: tuple[str, bytes] = ("", b"")
+    after: tuple[Any, bytes] = (_BEFORE_ALL, b"")
     while True:
         rows = await _rows(vault, _DETAILS, (*after, CALLS_AT_ONCE))
         for _, key, call_id, is_its_own, cost in rows:

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     """The vault has what the journal must have had, and has no more."""
     SHARED_SUM = "shared_sum"
     """The ledger that processes share counts something else than vault and journals say."""
+    SHARED_HELD = "shared_held"
+    """What it holds in a scope is not what it holds for calls, or it does not hold what a call that runs is held for."""
     DAMAGED = "damaged"
     """A stretch of the journal cannot be read."""
 
@@ -115,6 +117,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     held_nanos: int
     shared_scopes: int | None
     """How many scopes the shared ledger was asked about; None: there is none, or it did not answer, or it has not been filled."""
+    shared_held_calls: int | None
+    """For how many calls it holds something, those of other hosts too."""
+    grace_calls: int
+    """Settled calls of grace that are to be counted in it yet."""
     differences_found: int
     differences: tuple[Difference, ...]
     not_settled: tuple[NotSettled, ...]

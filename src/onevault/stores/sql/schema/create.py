@@ -63,6 +63,11 @@ def bring_up(connection: Connection) -> tuple[int, int]:
     return min(versions.values()), SCHEMA_VERSION
 
 
+def version_of(connection: Connection) -> int:
+    """The version of the tables of the calls; 0 where there are none."""
+    return int(_made_with(connection).version_of(connection, "gateway"))
+
+
 def _made_with(connection: Connection) -> ModuleType:
     return postgresql if connection.dialect.name == POSTGRESQL else sqlite
 
