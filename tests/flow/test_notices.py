@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import json
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
-
-
-@dataclass
-class Receiver:
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
-    statuses: list[int] = field(default_factory=list)
+from tests.support.receiver import Receiver, is_signed, receiving, wait_for
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    state = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            state.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(state.statuses.pop(0) if state.statuses else 204)
-            self.send_header("location", "http://127.0.0.1:9/elsewhere")
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/hook"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def wait_for(condition: Any, *, timeout_s: float = 20.0) -> Any:
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("did not happen in time")
-
-
-def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    return any(hmac.compare_digest(each, expected) for each in headers["webhook-signature"].split())
+    with receiving() as started:
+        yield started
 
 
 def test_a_passed_threshold_is_kept_once_and_delivered_signed(
@@ -98,9 +49,9 @@ def test_a_passed_threshold_is_kept_once_and_delivered_signed(
         assert {event["data"]["limit_usd"] for event in events} == {"0.000200"}
         secret = gateway.admin(f"/organizations/{org}/webhook-secret", {}, method="POST")["webhook_secret"]
         wait_for(lambda: len(receiver.got) >= len(events))
-        assert all(is_signed(secret, headers, sent) for headers, sent in receiver.got)
-        assert not is_signed("whsec_" + base64.b64encode(bytes(32)).decode(), *receiver.got[0])
-        delivered = [json.loads(sent)["id"] for _, sent in receiver.got]
+        assert all(is_signed(secret, each) for each in receiver.got)
+        assert not is_signed("whsec_" + base64.b64encode(bytes(32)).decode(), receiver.got[0])
+        delivered = [each.event["id"] for each in receiver.got]
         assert {event["id"] for event in events} <= set(delivered)
         assert len(set(delivered)) == len(delivered)
 

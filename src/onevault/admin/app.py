@@ -27,6 +27,7 @@ from onevault.admin.register import Register
 from onevault.admin.teams import team_routes
 from onevault.admin.tenant import tenant_routes
 from onevault.admin.users import user_routes
+from onevault.admin.webhooks import webhook_routes
 from onevault.core.faults import Fault, FaultKind
 
 _ABOUT = (
@@ -86,6 +87,7 @@ def create_admin(deps: AdminDeps, register: Register | None = None) -> FastAPI:
         provider_key_routes(desk),
         operation_routes(desk),
         event_routes(desk),
+        webhook_routes(desk),
     )
     for router in routers:
         app.include_router(router)

@@ -23,7 +23,18 @@ from onevault.admin.inputs import (
 from onevault.admin.register import Register
 from onevault.config.schema import ProviderSettings
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Role, Status, Team, Tenant, User
+from onevault.core.identity import (
+    AdminKey,
+    ApiKey,
+    Organization,
+    ProviderKey,
+    Role,
+    Status,
+    Team,
+    Tenant,
+    User,
+    Webhook,
+)
 from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
 from onevault.core.ports import Clock, Directory, Entity, IdSource, Sealer
 from onevault.policy.access import FAIL_OPEN
@@ -335,7 +346,7 @@ async def revoke_key(office: Office, user_id: str, key_id: str, *, actor: Actor,
 
 # ---- the rules they share --------------------------------------------------------------------------------------------
 
-E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey)
+E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey, Webhook)
 
 
 async def put(office: Office, entity: E, actor: Actor) -> E:

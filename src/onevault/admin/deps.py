@@ -10,7 +10,7 @@ import msgspec
 from onevault.admin.commands import RandomBytes
 from onevault.admin.errors import StatusOf
 from onevault.config.schema import ProviderSettings
-from onevault.core.delivery import NoticeStore
+from onevault.core.delivery import Deliveries, NoticeStore
 from onevault.core.identity import AdminKey
 from onevault.core.ports import (
     Answers,
@@ -56,7 +56,7 @@ class AdminDeps:
     `sealer` seals secrets for the vault (None: nothing can be kept secret), `providers` are the configured entries by name.
     `status_of` chooses the status of a fault. `defaults` are the limits that hold where none is set.
     `check_webhook` raises ValueError for a URL that nothing would be sent to; `webhook_secret` is what a webhook's deliveries are
-    signed with; `notices` is what was told (None: this process keeps none).
+    signed with; `notices` is what was told (None: this process keeps none), and `deliveries` how that went to webhooks.
     `store_failures` are the errors by which the stores' drivers say that they cannot be reached.
     """
 
@@ -82,6 +82,7 @@ class AdminDeps:
     check_webhook: Callable[[str], Awaitable[None]] = _as_written
     webhook_secret: Callable[[str], str] | None = None
     notices: NoticeStore | None = None
+    deliveries: Deliveries | None = None
     store_failures: tuple[type[Exception], ...] = ()
     tenant_id: str = "default"
     time_zone: str = "UTC"

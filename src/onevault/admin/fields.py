@@ -19,6 +19,7 @@ from onevault.config.credential import SECRET_CHARACTERS_MAX
 from onevault.config.secret import Secret
 from onevault.core.identity import Role
 from onevault.core.money import USD_MAX
+from onevault.core.notices import NoticeKind
 from onevault.policy.outbound import URL_CHARACTERS_MAX
 
 COUNT_MAX = 1_000_000_000_000
@@ -194,6 +195,15 @@ def webhook_url(value: object) -> str:
     return value
 
 
+def kinds(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise refused("must be a list of kinds of events (leave it out or null for all)")
+    unknown = [each for each in value if each not in _KINDS]
+    if unknown:
+        raise refused(f"{str(unknown[0])[:40]} is no kind of event; there are: {', '.join(_KINDS)}")
+    return tuple(dict.fromkeys(value))
+
+
 def role(value: object) -> str:
     if not isinstance(value, str) or value not in _ROLES:
         raise refused(f"must be one of: {', '.join(_ROLES)}")
@@ -207,6 +217,7 @@ def byok(value: object) -> str:
 
 
 _BYOK = ("preferred", "required", "off")
+_KINDS = tuple(each.value for each in NoticeKind)
 _ROLES = tuple(each.value for each in Role)
 
 
@@ -305,10 +316,17 @@ ComplianceLevel = Annotated[
     PlainValidator(_choice("NONE", ("HIPAA", "GDPR", "SOC2", "SOX"), "compliance modes need the guards")),
     _schema({"type": "string", "enum": ["NONE"]}),
 ]
+_URL = {"type": "string", "format": "uri", "maxLength": URL_CHARACTERS_MAX, "pattern": "^https?://"}
+WebhookAddress = Annotated[str, PlainValidator(webhook_url), _schema(_URL)]
+Kinds = Annotated[
+    tuple[str, ...] | None,
+    _or_null(kinds),
+    _nullable({"type": "array", "items": {"enum": list(_KINDS)}, "minItems": 1}),
+]
 WebhookUrl = Annotated[
     str | None,
     _or_null(webhook_url),
-    _nullable({"type": "string", "format": "uri", "maxLength": URL_CHARACTERS_MAX, "pattern": "^https?://"}),
+    _nullable(_URL),
 ]
 
 

@@ -16,6 +16,7 @@ from onevault.admin.fields import (
     Email,
     FailureMode,
     Flag,
+    Kinds,
     Label,
     Models,
     Moment,
@@ -28,6 +29,7 @@ from onevault.admin.fields import (
     Providers,
     RoleName,
     TeamId,
+    WebhookAddress,
     WebhookUrl,
     Zone,
 )
@@ -190,6 +192,25 @@ class CreateProviderKey(UpdateProviderKey):
 class RotateKey(Input):
     overlap: Overlap = Field(
         OVERLAP_DEFAULT_S, description="For how many seconds the old key goes on working; 0: not at all."
+    )
+
+
+class UpdateWebhook(Input):
+    url: WebhookAddress = Field("", description="Where it leads; https to a public host.")
+    name: Label = Field("", description="For people.")
+    kinds: Kinds = Field(None, description="The only kinds of events it is sent; null: all.")
+    active: Flag = Field(True, description="False sends nothing until true is set; what was due meanwhile is given up.")
+
+
+class CreateWebhook(UpdateWebhook):
+    org_id: OrgId = Field(None, description="Whose events it is sent; null: those of the whole tenant.")
+    url: WebhookAddress = Field(description="Where it leads; https to a public host.")
+
+
+class RotateSecret(Input):
+    overlap: Overlap = Field(
+        OVERLAP_DEFAULT_S,
+        description="For how many seconds deliveries are signed with the old secret too; 0: not at all.",
     )
 
 

@@ -12,10 +12,10 @@ import msgspec
 
 from onevault.admin.shelves import Kind, Shelves, in_order
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Status, Team, Tenant, User
+from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Status, Team, Tenant, User, Webhook
 from onevault.core.ports import Change, Directory, Entity, Snapshot
 
-T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey, ProviderKey)
+T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey, ProviderKey, Webhook)
 _GONE = Status.DELETED
 _PER_TURN = 500
 """Calls are served in between, however much was changed at once."""
@@ -67,6 +67,7 @@ class Register:
             snapshot.keys,
             snapshot.admin_keys,
             snapshot.provider_keys,
+            snapshot.webhooks,
         )
         for entities in known:
             for entity_id in sorted(entities):
@@ -162,6 +163,13 @@ class Register:
                 return key
         return None
 
+    def webhook(self, webhook_id: str) -> Webhook:
+        """Raises Fault NOT_FOUND, also for a deleted one, or one whose organization is."""
+        found = self._shelves.webhooks.get(webhook_id)
+        if found is None or not self._sees(found.org_id) or found.status is _GONE or self._is_over(found.org_id):
+            raise Fault(FaultKind.NOT_FOUND, "There is no such webhook.", param="webhook_id")
+        return found
+
     # ---- many ------------------------------------------------------------------------------------------------------
 
     def organizations(self, after: str, *, limit: int, deleted: bool = False) -> Page[Organization]:
@@ -216,6 +224,10 @@ class Register:
         ids = self._ids(self._shelves.provider_key_ids, self._shelves.provider_keys_of, org_id)
         return _page(self._shelves.provider_keys, ids, after, limit, True)
 
+    def webhooks(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[Webhook]:
+        ids = self._ids(self._shelves.webhook_ids, self._shelves.webhooks_of, org_id)
+        return _page(self._shelves.webhooks, ids, after, limit, deleted)
+
     def organization_called(self, name: str) -> Organization | None:
         """The organization that is not deleted and has this name, whatever the case."""
         found = self._shelves.organizations.get(self._shelves.called.get(name.casefold(), ""))
@@ -235,6 +247,10 @@ class Register:
 
     def _sees(self, org_id: str | None) -> bool:
         return self._org_id is None or self._org_id == org_id
+
+    def _is_over(self, org_id: str) -> bool:
+        organization = self._shelves.organizations.get(org_id)
+        return organization is not None and organization.status is _GONE
 
     def _is_there(self, entity: Team | User, deleted: bool) -> bool:
         if not self._sees(entity.org_id):

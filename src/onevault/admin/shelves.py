@@ -6,7 +6,18 @@ from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from onevault.core.identity import AdminKey, ApiKey, DataKey, Organization, ProviderKey, Status, Team, Tenant, User
+from onevault.core.identity import (
+    AdminKey,
+    ApiKey,
+    DataKey,
+    Organization,
+    ProviderKey,
+    Status,
+    Team,
+    Tenant,
+    User,
+    Webhook,
+)
 from onevault.core.ports import Entity
 
 _GONE = Status.DELETED
@@ -35,6 +46,9 @@ class Shelves:
         self.admin_key_ids: list[str] = []
         self.provider_key_ids: list[str] = []
         self.provider_keys_of: dict[str, list[str]] = {}
+        self.webhooks: dict[str, Webhook] = {}
+        self.webhook_ids: list[str] = []
+        self.webhooks_of: dict[str, list[str]] = {}
         self.teams_of: dict[str, list[str]] = {}
         self.users_of: dict[str, list[str]] = {}
         self.users_in: dict[str, list[str]] = {}
@@ -87,6 +101,11 @@ class Shelves:
                     insort(self.provider_key_ids, entity.provider_key_id)
                     insort(self.provider_keys_of.setdefault(entity.org_id, []), entity.provider_key_id)
                 self.provider_keys[entity.provider_key_id] = entity
+            case Webhook():
+                if entity.webhook_id not in self.webhooks:
+                    insort(self.webhook_ids, entity.webhook_id)
+                    insort(self.webhooks_of.setdefault(entity.org_id, []), entity.webhook_id)
+                self.webhooks[entity.webhook_id] = entity
             case DataKey():
                 pass  # nobody manages these by hand
 
@@ -146,3 +165,5 @@ def _rank_and_id(entity: Entity) -> tuple[int, str]:
             return 6, entity.provider_key_id
         case DataKey():
             return 7, entity.data_key_id
+        case Webhook():
+            return 8, entity.webhook_id

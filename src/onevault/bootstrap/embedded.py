@@ -26,6 +26,7 @@ from onevault.stores.recovery import recover, settle_left
 from onevault.stores.snapshot.directory import DirectoryStanding
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
+from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, VaultUnusable, open_vault
 from onevault.stores.sql.lease import LedgerLease
@@ -79,6 +80,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         VaultRequests(vault, loader),
                         VaultUsage(vault),
                         VaultNotices(vault),
+                        VaultDeliveries(vault),
                         _in_memory,
                         FailureModes(),
                         _local,

@@ -33,7 +33,7 @@ from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
 from onevault.bootstrap.master_keys import follow_masters, keyring_of, masters_for
-from onevault.bootstrap.notices import LoggedNotices, Telling, telling
+from onevault.bootstrap.notices import LoggedNotices, Telling, WebhookSigning, telling
 from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.rebuild import Rebuild
@@ -41,7 +41,7 @@ from onevault.bootstrap.siblings import Render, shown_to_siblings
 from onevault.bootstrap.stores import Stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
-from onevault.core.identity import ProviderKey
+from onevault.core.identity import ProviderKey, Webhook
 from onevault.core.ports import Entity
 from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
@@ -59,6 +59,7 @@ from onevault.pipeline.reserve import Reserve
 from onevault.pipeline.route import Route
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
+from onevault.policy.subscriptions import Subscriptions
 from onevault.simulator.server import EmbeddedSimulator
 from onevault.stores.keys.keyring import Keyring
 from onevault.telemetry.calls import CallObserver
@@ -149,8 +150,12 @@ async def running(
             transport, CODECS, endpoints(settings, simulator_url=simulator_url, signing=signing), stored
         )
 
+        subscriptions = Subscriptions(access.organization, snapshot.webhooks.values())
+
         def changed(entity: Entity) -> None:
             access.apply(entity)
+            if isinstance(entity, Webhook):
+                subscriptions.apply(entity)
             if isinstance(entity, ProviderKey):
                 stored.drop_changed()
 
@@ -175,7 +180,7 @@ async def running(
         stack.callback(keeping.cancel)
 
         told = await stack.enter_async_context(
-            telling(settings, stores, notices, access.organization, clock, masters=masters)
+            telling(settings, stores, notices, subscriptions, WebhookSigning(masters, keyring, clock), clock)
         )
         issuers = Issuers(settings.security.oidc, transport, clock)
         sign_in = SignIn(issuers, DirectoryPeople(office), access, clock)
@@ -419,7 +424,8 @@ def _admin_deps(
         time_zone=settings.tenant.time_zone,
         version=__version__,
         check_webhook=told.poster.check,
-        webhook_secret=told.secret_text,
+        webhook_secret=told.signing.secret_text,
         notices=stores.notices,
+        deliveries=stores.deliveries,
         store_failures=(SQLAlchemyError,),
     )

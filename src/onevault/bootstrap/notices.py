@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -14,15 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from onevault.bootstrap.policies import webhook_transport_of
 from onevault.bootstrap.stores import Stores
 from onevault.config.schema import Settings
-from onevault.core.identity import Organization
 from onevault.core.notices import Notice
-from onevault.core.ports import Clock
-from onevault.jobs.courier import Courier
+from onevault.core.ports import Clock, Sealer
+from onevault.core.secret_places import webhook_secret
+from onevault.jobs.courier import Courier, Retries
 from onevault.jobs.notices import NoticeKeeper, NoticeQueue
 from onevault.jobs.supervise import kept_going
 from onevault.jobs.thresholds import Thresholds
 from onevault.policy.outbound import read_networks
 from onevault.policy.purpose import MasterKey, purpose_key
+from onevault.policy.subscriptions import Subscription, Subscriptions
 from onevault.policy.thresholds import DEFAULT_THRESHOLDS
 from onevault.policy.webhooks import secret_text
 from onevault.upstream.webhooks import WebhookPoster
@@ -48,14 +49,37 @@ class Telling:
 
     thresholds: Thresholds
     poster: WebhookPoster
-    masters: tuple[MasterKey, ...]
+    subscriptions: Subscriptions
+    signing: WebhookSigning
 
-    def secrets_of(self, webhook_id: str) -> list[bytes]:
+
+@dataclass(frozen=True, slots=True)
+class WebhookSigning:
+    """What deliveries are signed with."""
+
+    masters: tuple[MasterKey, ...]
+    sealer: Sealer
+    clock: Clock
+
+    async def secrets_of(self, there: Subscription) -> list[bytes]:
+        """The newest first. Raises Fault STORE_UNAVAILABLE for what does not open."""
+        webhook = there.webhook
+        if webhook is None:
+            return self._derived(there.webhook_id)
+        place = webhook_secret(webhook.webhook_id)
+        secrets = [await self.sealer.open(webhook.sealed, place)]
+        until_ms = webhook.previous_until_ms
+        if webhook.previous_sealed is not None and until_ms is not None and self.clock.wall_ns() < until_ms * 1_000_000:
+            secrets.append(await self.sealer.open(webhook.previous_sealed, place))
+        return secrets
+
+    def secret_text(self, org_id: str) -> str:
+        """The secret of an organization's own `webhook_url`."""
+        return secret_text(self._derived(org_id)[0])
+
+    def _derived(self, webhook_id: str) -> list[bytes]:
         """Kept nowhere: derived from each master key, the newest first, so receivers outlast its rotation."""
         return [purpose_key(purpose_key(master, "webhook-signature"), webhook_id) for master in self.masters]
-
-    def secret_text(self, webhook_id: str) -> str:
-        return secret_text(self.secrets_of(webhook_id)[0])
 
 
 @asynccontextmanager
@@ -63,24 +87,27 @@ async def telling(
     settings: Settings,
     stores: Stores,
     notices: LoggedNotices,
-    organization: Callable[[str], Organization | None],
+    subscriptions: Subscriptions,
+    signing: WebhookSigning,
     clock: Clock,
-    *,
-    masters: tuple[MasterKey, ...],
 ) -> AsyncGenerator[Telling]:
     """Its jobs run until it is left; then what the vault still takes is written."""
-    networks = read_networks(settings.monitoring.webhook_networks)
-    poster = WebhookPoster(webhook_transport_of(settings), networks)
-    keeper = NoticeKeeper(notices.queue, stores.notices, organization, clock)
+    monitoring = settings.monitoring
+    poster = WebhookPoster(
+        webhook_transport_of(settings),
+        read_networks(monitoring.webhook_networks),
+        timeout_s=monitoring.webhook_timeout_s,
+    )
+    keeper = NoticeKeeper(notices.queue, stores.notices, subscriptions, clock)
     thresholds = Thresholds(stores.ledger, notices, clock, lambda: DEFAULT_THRESHOLDS)
-    told = Telling(thresholds, poster, masters)
-    courier = Courier(stores.notices, poster, organization, told.secrets_of, clock, random.random)
+    retries = Retries(monitoring.webhook_retry_first_s, monitoring.webhook_tries)
+    courier = Courier(stores.deliveries, poster, subscriptions.find, signing.secrets_of, clock, random.random, retries)
     jobs = [
         asyncio.create_task(kept_going(name, job, clock))
         for name, job in (("thresholds", thresholds.run), ("notices", keeper.run), ("webhooks", courier.run))
     ]
     try:
-        yield told
+        yield Telling(thresholds, poster, subscriptions, signing)
     finally:
         for job in jobs:
             job.cancel()
@@ -88,3 +115,5 @@ async def telling(
         await thresholds.look()
         with suppress(SQLAlchemyError):
             await keeper.flush()
+        with suppress(SQLAlchemyError):
+            await courier.stop()

@@ -34,6 +34,7 @@ from onevault.stores.snapshot.directory import SnapshotDirectory
 from onevault.stores.snapshot.file import Kept, SnapshotFile, SnapshotUnusable
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
+from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, VaultAway, VaultUnusable, is_postgresql
 from onevault.stores.sql.loader import Loader
@@ -193,6 +194,7 @@ async def _journaled(
             VaultRequests(vault, loader, others_load_s=_OTHERS_LOAD_S),
             VaultUsage(vault),
             VaultNotices(vault),
+            VaultDeliveries(vault),
             host.health,
             modes,
             grace.standing,

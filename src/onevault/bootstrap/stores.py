@@ -13,6 +13,7 @@ from onevault.stores.journal.writer import JournalStatus
 from onevault.stores.snapshot.directory import DirectoryStanding
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
+from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
@@ -42,6 +43,7 @@ class Stores:
     requests: VaultRequests
     history: VaultUsage
     notices: VaultNotices
+    deliveries: VaultDeliveries
     ledger_health: Callable[[], Awaitable[LedgerHealth]]
     failure_modes: FailureModes
     ledger_mode: Callable[[], GraceStanding]

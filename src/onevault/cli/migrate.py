@@ -65,5 +65,5 @@ def _rotated(done: Rotated) -> str:
     return (
         f"The master key is {done.master_key_id}. Data keys: {done.data_keys_rewrapped} wrapped anew, {done.data_keys_made} made, "
         f"{done.data_keys_retired} retired. Provider keys: {done.provider_keys_resealed} sealed anew, "
-        f"{done.provider_keys_renamed} now named under it."
+        f"{done.provider_keys_renamed} now named under it. Webhooks: {done.webhooks_resealed} sealed anew."
     )

@@ -51,7 +51,12 @@ def assembled(written: Written, *, source: Path | None) -> tuple[Settings, list[
         security=_security(written.security, problems),
         routing=_routing(written.routing, written, entries, problems=problems),
         monitoring=MonitoringSettings(
-            **_said(written.monitoring, "prometheus", "log_level", "log_format"),
+            **_said(
+                written.monitoring,
+                *("prometheus", "log_level", "log_format", "webhook_tries"),
+                webhook_timeout_s="webhook_timeout",
+                webhook_retry_first_s="webhook_retry_first",
+            ),
             webhook_networks=tuple(written.monitoring.webhook_networks or ()),
         ),
         limits=_limits(written),

@@ -72,8 +72,8 @@ def count(written: object, *, at_least: int = 1, at_most: int = COUNT_MAX) -> in
     return text
 
 
-def duration_s(written: object) -> float:
-    """Seconds, above 0 and at most a day."""
+def duration_s(written: object, *, at_most_s: float = DURATION_S_MAX) -> float:
+    """Seconds, above 0 and at most a day, or as said."""
     seconds: Decimal
     if isinstance(written, int | float) and not isinstance(written, bool):
         seconds = Decimal(str(written))
@@ -81,8 +81,9 @@ def duration_s(written: object) -> float:
         seconds = Decimal(match[1]) * _SECONDS[match[2] or "s"]
     else:
         raise Refused(f"{_shown(written)} is not a duration", SECONDS_EXPECTED)
-    if not seconds.is_finite() or not 0 < seconds <= Decimal(DURATION_S_MAX):
-        raise Refused(f"{_shown(written)} is out of bounds", "more than 0 and at most 24h")
+    if not seconds.is_finite() or not 0 < seconds <= Decimal(at_most_s):
+        most = "24h" if at_most_s == DURATION_S_MAX else f"{at_most_s:g}s"
+        raise Refused(f"{_shown(written)} is out of bounds", f"more than 0 and at most {most}")
     return float(seconds)
 
 

@@ -192,12 +192,17 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`prometheus` serves `/metrics`. `webhook_networks` are those beside the public internet that webhooks may lead to."""
+    """`prometheus` serves `/metrics`. `webhook_networks` are those beside the public internet that webhooks may lead to.
+    A delivery to one is tried `webhook_tries` times, each for `webhook_timeout_s` at most, the second time after about
+    `webhook_retry_first_s` and then after four times as long each time."""
 
     prometheus: bool = True
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"
     webhook_networks: tuple[str, ...] = ()
+    webhook_timeout_s: float = 10.0
+    webhook_retry_first_s: float = 5.0
+    webhook_tries: int = 9
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):

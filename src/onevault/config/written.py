@@ -350,6 +350,9 @@ class MonitoringWritten(Section):
     ) = None
     log_format: Annotated[str, BeforeValidator(partial(_word, words=("json", "text")))] | None = None
     webhook_networks: Annotated[list[str], BeforeValidator(_networks)] | None = None
+    webhook_timeout: Annotated[float, BeforeValidator(partial(quantities.duration_s, at_most_s=30.0))] | None = None
+    webhook_retry_first: Seconds | None = None
+    webhook_tries: Annotated[int, BeforeValidator(partial(quantities.count, at_most=20))] | None = None
 
 
 class LimitsWritten(Section):

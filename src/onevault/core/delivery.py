@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -57,7 +57,7 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"
-    """Given up: the tries are used up, or the webhook is gone."""
+    """Given up: the tries are used up, or the webhook is gone or switched off."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,12 +77,29 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox(Protocol):
     """Deliveries to come. An unreachable store raises its driver's error."""
 
-    async def take(self, *, now_ns: int, until_ns: int, limit: int, each_max: int) -> list[Delivery]:
-        """Deliveries that are due and that nobody is at, the longest due first, at most `each_max` of one webhook: this process's
-        until `until_ns`, then anybody's again if they were not put back."""
+    async def take(
+        self, *, now_ns: int, until_ns: int, limit: int, each_max: int, under_way: Mapping[str, int]
+    ) -> list[Delivery]:
+        """Deliveries that are due and that nobody is at, the longest due first, at most `each_max` of one webhook with those that
+        the caller is at: this process's until `until_ns`, then anybody's again if they were not put back."""
 
     async def put_back(self, delivery: Delivery) -> None:
         """What became of a delivery that was taken."""
+
+
+class Deliveries(Protocol):
+    """Looks at deliveries, and begins them again. An unreachable store raises its driver's error."""
+
+    async def page(
+        self, webhook_id: str, *, state: DeliveryState | None, after: int | None, limit: int
+    ) -> list[Delivery]:
+        """Those of a webhook, the newest first, from beyond `after`."""
+
+    async def find(self, webhook_id: str, number: int) -> Delivery | None:
+        """One of a webhook's."""
+
+    async def again(self, webhook_id: str, number: int, *, now_ns: int) -> bool:
+        """Has a dead one tried from the beginning, now; False where there is no dead one of this number."""
 
 
 class Posted(msgspec.Struct, frozen=True):

@@ -286,6 +286,24 @@ class ProviderKey(msgspec.Struct, frozen=True, kw_only=True):
         return self.status is Status.ACTIVE and (self.expires_at_ms is None or now_ms < self.expires_at_ms)
 
 
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Where events are sent: all those of the organization `org_id`, or of the whole tenant (`of_tenant(…)`); of these only the
+    `kinds` (None: all). Suspended: nothing is sent. `sealed` is what deliveries are signed with, and until `previous_until_ms`
+    `previous_sealed` beside it; both open with the tenant's data key."""
+
+    webhook_id: str
+    org_id: str
+    url: str
+    sealed: bytes
+    name: str = ""
+    kinds: tuple[str, ...] | None = None
+    status: Status = Status.ACTIVE
+    previous_sealed: bytes | None = None
+    previous_until_ms: int | None = None
+    created_at_ms: int = 0
+    version: int = 1
+
+
 def of_tenant(tenant_id: str) -> str:
     """What stands in place of an organization where something belongs to the whole tenant; no organization is called so."""
     return f"(tenant {tenant_id})"

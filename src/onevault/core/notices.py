@@ -26,6 +26,8 @@ class NoticeKind(StrEnum):
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
     PROVIDER_KEY_CHANGED = "provider_key.changed"
+    WEBHOOK_TEST = "webhook.test"
+    """Somebody tries a webhook out; only that one is sent it."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from onevault.core.identity import (
     Team,
     Tenant,
     User,
+    Webhook,
     Window,
 )
 from onevault.core.money import Nanos
@@ -162,9 +163,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     admin_keys: dict[str, AdminKey] = {}
     provider_keys: dict[str, ProviderKey] = {}
     data_keys: dict[str, DataKey] = {}
+    webhooks: dict[str, Webhook] = {}
 
 
-Entity = Tenant | Organization | Team | User | ApiKey | AdminKey | ProviderKey | DataKey
+Entity = Tenant | Organization | Team | User | ApiKey | AdminKey | ProviderKey | DataKey | Webhook
 """What is kept in the directory with its history."""
 
 

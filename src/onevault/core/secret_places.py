@@ -11,3 +11,8 @@ class Place(msgspec.Struct, frozen=True):
     table: str
     row: str
     column: str
+
+
+def webhook_secret(webhook_id: str) -> Place:
+    """Of a webhook's secret, the present one and the one before."""
+    return Place("gateway.webhook_s", webhook_id, "sealed")

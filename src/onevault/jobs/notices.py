@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from onevault.core.delivery import NoticeStore, Told
-from onevault.core.identity import Organization
 from onevault.core.notices import Notice
 from onevault.core.ports import Clock, IdSource
-from onevault.policy.webhooks import own_subscription
+from onevault.policy.subscriptions import Subscriptions
 
 WAITING_MAX: Final = 10_000
 BATCH_MAX: Final = 200
@@ -43,18 +41,20 @@ class NoticeQueue:
 
 @dataclass(frozen=True, slots=True)
 class NoticeKeeper:
-    """Brings what waits into the vault; `organization` finds one by its id, with its webhook."""
+    """Brings what waits into the vault; `subscriptions` says which webhooks want which."""
 
     queue: NoticeQueue
     store: NoticeStore
-    organization: Callable[[str], Organization | None]
+    subscriptions: Subscriptions
     clock: Clock
 
     async def flush(self) -> None:
         """Raises what the vault's driver raises; then all that is not there yet still waits."""
         waiting = self.queue.waiting
         while waiting:
-            batch = [Told(each, notice, self._wanted_by(notice)) for each, notice in islice(waiting, BATCH_MAX)]
+            batch = [
+                Told(each, notice, self.subscriptions.wanting(notice)) for each, notice in islice(waiting, BATCH_MAX)
+            ]
             await self.store.keep(batch, now_ns=self.clock.wall_ns())
             for _ in batch:
                 waiting.popleft()
@@ -68,7 +68,3 @@ class NoticeKeeper:
                 forget_at_s = self.clock.monotonic_s() + FORGET_EVERY_S
                 await self.store.forget(before_ns=self.clock.wall_ns() - KEPT_S * 1_000_000_000)
             await self.clock.sleep(INTERVAL_S)
-
-    def _wanted_by(self, notice: Notice) -> tuple[str, ...]:
-        own = own_subscription(self.organization(notice.org_id)) if notice.org_id is not None else None
-        return () if own is None else (own.webhook_id,)

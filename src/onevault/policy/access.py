@@ -22,6 +22,7 @@ from onevault.core.identity import (
     Team,
     Tenant,
     User,
+    Webhook,
     is_of_tenant,
 )
 from onevault.core.keys import is_key_text, key_sha256
@@ -222,7 +223,7 @@ class Access:
                 _keep(self._admin_keys, entity.sha256, entity)
             case ProviderKey():
                 self._keep_provider_key(entity)
-            case DataKey():
+            case DataKey() | Webhook():
                 pass  # nobody calls with it
 
     def _keep_provider_key(self, entity: ProviderKey) -> None:

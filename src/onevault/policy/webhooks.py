@@ -1,4 +1,4 @@
-"""Decides where notices go, what is sent and how that is signed (the Standard Webhooks specification)."""
+"""Decides what webhooks are sent, how it is signed (the Standard Webhooks specification), and when it is tried again."""
 
 from __future__ import annotations
 
@@ -9,32 +9,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
-
 from onevault.core.delivery import Kept
-from onevault.core.identity import Organization, Status
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105  # how every library for such signatures knows a secret
 RETRY_FACTOR: Final = 4
 RETRY_S_MAX: Final = 8 * 3600.0
 SPREAD: Final = 0.2
 """By how much a wait differs at most, so that what failed together is not tried together."""
-
-
-class Subscription(msgspec.Struct, frozen=True):
-    """Where an organization's notices go."""
-
-    webhook_id: str
-    tenant_id: str
-    url: str
-    org_id: str
-
-
-def own_subscription(organization: Organization | None) -> Subscription | None:
-    """An organization's `webhook_url` is a webhook for all that concerns it, whose id is the organization's."""
-    if organization is None or organization.webhook_url is None or organization.status is Status.DELETED:
-        return None
-    return Subscription(organization.org_id, organization.tenant_id, organization.webhook_url, organization.org_id)
 
 
 def event_document(kept: Kept) -> dict[str, Any]:

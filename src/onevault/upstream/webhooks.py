@@ -14,7 +14,6 @@ from onevault.core.delivery import Posted
 from onevault.policy.outbound import Network, destination, is_allowed
 from onevault.upstream.transport_settings import TransportSettings, tls_context
 
-TRY_S: Final = 10.0
 RESOLVE_S: Final = 3.0
 
 
@@ -25,9 +24,10 @@ class _Refused(OSError):
 class WebhookPoster:
     """Implements `core.delivery.Poster`. Uses no proxy: behind one nobody here would know where a name leads."""
 
-    def __init__(self, settings: TransportSettings, networks: Sequence[Network] = ()) -> None:
+    def __init__(self, settings: TransportSettings, networks: Sequence[Network] = (), *, timeout_s: float) -> None:
         """Raises OSError or ssl.SSLError for unusable certificate files."""
         self._networks = tuple(networks)
+        self._timeout_s = timeout_s
         self._tls = tls_context(settings)
 
     async def post(self, url: str, *, headers: dict[str, str], body: bytes) -> Posted:
@@ -45,12 +45,16 @@ class WebhookPoster:
                     connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False
                 ) as session,
                 session.post(
-                    url, data=body, headers=sent, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=TRY_S)
+                    url,
+                    data=body,
+                    headers=sent,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 ) as answer,
             ):
                 return Posted(answer.status, "" if 200 <= answer.status < 300 else "the answer was no success")
         except TimeoutError:
-            return Posted(None, f"no answer within {TRY_S:.0f} s")
+            return Posted(None, f"no answer within {self._timeout_s:g} s")
         except aiohttp.ClientConnectorError as error:
             refused_address = isinstance(error.os_error, _Refused)
             return Posted(None, "leads to an internal or special address" if refused_address else "no connection")

@@ -36,6 +36,7 @@ from onevault.stores.memory.ledger import MemoryLedger
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.sql.answers import VaultAnswers
 from onevault.stores.sql.change_log import VaultChangeLog
+from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.notices import VaultNotices
@@ -178,6 +179,7 @@ class Surroundings:
             health=self.health,
             webhook_secret=lambda webhook_id: f"whsec_of_{webhook_id}",
             notices=VaultNotices(self.vault),
+            deliveries=VaultDeliveries(self.vault),
             store_failures=(SQLAlchemyError,),
             version="0.0.1",
         )

@@ -15,6 +15,7 @@ from onevault.admin.roles import PERMISSIONS
 EXAMPLES_MAX = 8
 NAMING_ANOTHER = {
     ("POST", "/admin/users"),
+    ("POST", "/admin/webhooks"),
     ("POST", "/admin/teams"),
     ("POST", "/admin/admin-keys"),
     ("POST", "/admin/provider-keys"),
@@ -35,7 +36,7 @@ async def test_every_operation_is_described_with_its_errors(admin: Client) -> No
         for method, operation in methods.items()
     ]
     assert {(method, path) for method, path, _ in operations} == set(PERMISSIONS)
-    assert len(operations) == len(PERMISSIONS) == 48
+    assert len(operations) == len(PERMISSIONS) == 57
     for method, path, operation in operations:
         assert operation["summary"], path
         assert operation["security"] == [{"AdminKey": []}], path

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fastapi.routing import APIRoute
 from tests.contract.admin.surroundings import NOON_NS, Answer, Client
@@ -14,7 +15,9 @@ from tests.contract.vault.calls import settled_call
 
 from onevault.admin.app import create_admin
 from onevault.admin.roles import PERMISSIONS, covers
+from onevault.core.delivery import DeliveryState
 from onevault.core.identity import Role
+from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.directory import VaultDirectory
 
 ROLES = list(Role)
@@ -34,6 +37,8 @@ BODIES: dict[tuple[str, str], object] = {
         "credential": {"api_key": "sk-ant-of-the-customer"},
     },
     ("PATCH", "/admin/provider-keys/{provider_key_id}"): {},
+    ("POST", "/admin/webhooks"): {"org_id": "{org_id}", "url": "https://hooks.example.com/in"},
+    ("PATCH", "/admin/webhooks/{webhook_id}"): {},
 }
 
 
@@ -55,6 +60,8 @@ async def world(admin: Client, name: str = "Acme") -> dict[str, str]:
         "/admin/provider-keys",
         {"org_id": org_id, "provider": "openai", "credential": {"api_key": "sk-of-the-customer"}},
     )
+    webhook = await admin("POST", "/admin/webhooks", {"org_id": org_id, "url": "https://hooks.example.com/in"})
+    webhook_id = webhook.body["webhook_id"]
     request_id = f"call-of-{org_id}"
     settled = settled_call(1, call_id=request_id)
     caller = type(settled.caller)(settled.caller.tenant_id, org_id, user_id, key.body["key_id"])
@@ -68,8 +75,20 @@ async def world(admin: Client, name: str = "Acme") -> dict[str, str]:
         "key_id": key.body["key_id"],
         "admin_key_id": for_it["admin_key_id"],
         "provider_key_id": provider_key.body["provider_key_id"],
+        "webhook_id": webhook_id,
+        "delivery_id": await dead_delivery(admin, webhook_id),
         "request_id": request_id,
     }
+
+
+async def dead_delivery(admin: Client, webhook_id: str) -> str:
+    """A delivery to the webhook that was given up."""
+    begun = await admin("POST", f"/admin/webhooks/{webhook_id}/test")
+    deliveries = VaultDeliveries(admin.around.vault)
+    found = await deliveries.find(webhook_id, int(begun.body["delivery_id"]))
+    assert found is not None
+    await deliveries.put_back(msgspec.structs.replace(found, state=DeliveryState.DEAD))
+    return str(found.number)
 
 
 def routes_in_a_harmless_order() -> Iterator[tuple[str, str]]:

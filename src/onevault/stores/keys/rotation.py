@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import DataKey, ProviderKey, Status
+from onevault.core.identity import DataKey, ProviderKey, Status, Webhook
 from onevault.core.ports import Change, Directory, Entity
-from onevault.core.secret_places import Place
+from onevault.core.secret_places import Place, webhook_secret
 from onevault.policy.envelope import key_id_of
 from onevault.stores.keys.keyring import Keyring, newest_of
 
@@ -18,7 +18,7 @@ ACTOR: Final = "migrate rotate-keys"
 TRIES_MAX: Final = 20
 TABLE, COLUMN = "gateway.customer_provider_keys_s", "api_key_encrypted"
 
-Next = Callable[[], Awaitable[DataKey | ProviderKey | None]]
+Next = Callable[[], Awaitable[DataKey | ProviderKey | Webhook | None]]
 """The next state of one entity; None where nothing is left to do."""
 MainSecret = Callable[[bytes], bytes]
 """What of a sealed credential its fingerprint is of."""
@@ -32,6 +32,7 @@ class Rotated(msgspec.Struct, kw_only=True):
     data_keys_made: int = 0
     data_keys_retired: int = 0
     provider_keys_resealed: int = 0
+    webhooks_resealed: int = 0
     provider_keys_renamed: int = 0
     """Whose `encryption_key_id` now names the current master key."""
 
@@ -50,6 +51,7 @@ class Rotation:
         self._current_id = current_id
         self._data_keys: dict[str, DataKey] = {}
         self._provider_keys: dict[str, ProviderKey] = {}
+        self._webhooks: dict[str, Webhook] = {}
         self._version = 0
 
     async def run(self, *, data_keys: bool) -> Rotated:
@@ -58,13 +60,16 @@ class Rotation:
         snapshot = await self._directory.snapshot()
         await self._keyring.load(snapshot.data_keys, version=snapshot.version)
         self._data_keys, self._provider_keys = dict(snapshot.data_keys), dict(snapshot.provider_keys)
+        self._webhooks = dict(snapshot.webhooks)
         self._version = snapshot.version
         await self._rewrap(done)
         if data_keys:
             await self._make(done)
-        await self._reseal(done, anew=data_keys)
-        await self._catch_up()
-        await self._reseal(done, anew=data_keys)  # what was made meanwhile
+        for _ in range(2):  # once more for what was made meanwhile
+            await self._reseal(done, anew=data_keys)
+            if data_keys:
+                await self._reseal_webhooks(done)
+            await self._catch_up()
         if data_keys:
             await self._retire(done)
         return done
@@ -109,6 +114,28 @@ class Rotation:
                 done.provider_keys_resealed += changed
             else:
                 done.provider_keys_renamed += changed
+
+    async def _reseal_webhooks(self, done: Rotated) -> None:
+        for webhook_id in list(self._webhooks):
+
+            async def next_of(webhook_id: str = webhook_id) -> Webhook | None:
+                webhook = self._webhooks[webhook_id]
+                newest = newest_of(self._data_keys, self._tenant_id)
+                if newest is None or not webhook.sealed or key_id_of(webhook.sealed) == newest.data_key_id:
+                    return None
+                previous = webhook.previous_sealed
+                return msgspec.structs.replace(
+                    webhook,
+                    sealed=await self._secret_anew(webhook_id, webhook.sealed),
+                    previous_sealed=None if previous is None else await self._secret_anew(webhook_id, previous),
+                    version=webhook.version + 1,
+                )
+
+            done.webhooks_resealed += await self._changed(next_of)
+
+    async def _secret_anew(self, webhook_id: str, sealed: bytes) -> bytes:
+        place = webhook_secret(webhook_id)
+        return (await self._keyring.seal(await self._keyring.open(sealed, place), place)).envelope
 
     async def _sealed_anew(self, key: ProviderKey) -> ProviderKey:
         place = Place(TABLE, key.provider_key_id, COLUMN)
@@ -162,3 +189,5 @@ class Rotation:
             self._data_keys[entity.data_key_id] = entity
         elif isinstance(entity, ProviderKey):
             self._provider_keys[entity.provider_key_id] = entity
+        elif isinstance(entity, Webhook):
+            self._webhooks[entity.webhook_id] = entity

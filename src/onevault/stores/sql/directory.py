@@ -9,7 +9,16 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DataError
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, DataKey, Organization, ProviderKey, Tenant, is_of_tenant, tenant_of
+from onevault.core.identity import (
+    AdminKey,
+    DataKey,
+    Organization,
+    ProviderKey,
+    Tenant,
+    Webhook,
+    is_of_tenant,
+    tenant_of,
+)
 from onevault.core.ports import Change, Changes, Clock, Entity, Snapshot
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.entities import (
@@ -21,6 +30,7 @@ from onevault.stores.sql.entities import (
     TEAM,
     TENANT,
     USER,
+    WEBHOOK,
 )
 from onevault.stores.sql.putting import put_each, put_tenants
 from onevault.stores.sql.schema import who
@@ -28,7 +38,7 @@ from onevault.stores.sql.states import newest_of, newest_of_all
 
 CHANGES_MAX = 10_000
 """So many changes are read one by one; beyond it the whole directory is read, which takes less."""
-_PARENTS_FIRST = (TENANT, ORGANIZATION, TEAM, USER, API_KEY, ADMIN_KEY, DATA_KEY, PROVIDER_KEY)
+_PARENTS_FIRST = (TENANT, ORGANIZATION, TEAM, USER, API_KEY, ADMIN_KEY, DATA_KEY, PROVIDER_KEY, WEBHOOK)
 
 
 class VaultDirectory:
@@ -74,7 +84,7 @@ class VaultDirectory:
 
 def _tenant(entity: Entity) -> str | None:
     """The tenant that an entity hangs on itself."""
-    if isinstance(entity, ProviderKey):
+    if isinstance(entity, ProviderKey | Webhook):
         return tenant_of(entity.org_id) if is_of_tenant(entity.org_id) else None
     return entity.tenant_id if isinstance(entity, Organization | Tenant | AdminKey | DataKey) else None
 
@@ -96,6 +106,7 @@ def _snapshot(connection: Connection) -> Snapshot:
         admin_keys=states[ADMIN_KEY.kind],
         provider_keys=states[PROVIDER_KEY.kind],
         data_keys=states[DATA_KEY.kind],
+        webhooks=states[WEBHOOK.kind],
     )
 
 

@@ -24,9 +24,10 @@ from onevault.core.identity import (
     Team,
     Tenant,
     User,
+    Webhook,
 )
 from onevault.core.ports import Entity
-from onevault.stores.sql.schema import secrets, who
+from onevault.stores.sql.schema import secrets, webhooks, who
 
 _MONEY = frozenset(
     {
@@ -38,7 +39,7 @@ _STATUS = {status.value: status for status in Status}
 _ROLES = {role.value: role for role in Role}
 _WORDS = ("time_zone", "failure_mode", "compliance_level", "priority_tier", "team_id", "name")
 """Texts that many entities share."""
-_LISTS = ("allowed_models", "allowed_providers", "allowed_addresses")
+_LISTS = ("allowed_models", "allowed_providers", "allowed_addresses", "kinds")
 _TARGETS = ("provider_limits", "model_limits")
 
 
@@ -154,7 +155,8 @@ PROVIDER_KEY = Kept(
     gives_way=frozenset({Status.REVOKED, Status.EXPIRED}),
 )
 DATA_KEY = Kept("data_key", DataKey, secrets.data_key_h, secrets.data_key_s, "data_key_id", "tenant_id", who.tenant_h)
-ALL = (ORGANIZATION, USER, API_KEY, TEAM, TENANT, ADMIN_KEY, PROVIDER_KEY, DATA_KEY)
+WEBHOOK = Kept("webhook", Webhook, webhooks.webhook_h, webhooks.webhook_s, "webhook_id", "org_id", who.customer_h)
+ALL = (ORGANIZATION, USER, API_KEY, TEAM, TENANT, ADMIN_KEY, PROVIDER_KEY, DATA_KEY, WEBHOOK)
 """In the order of a snapshot's fields."""
 
 
@@ -212,10 +214,11 @@ def _texts(text: str) -> tuple[str, ...]:
 def for_audit(entity: Entity) -> dict[str, Any]:
     """An entity as the audit shows it: without a key's digest, and of a webhook only where it goes (its path is often a secret)."""
     shown: dict[str, Any] = msgspec.to_builtins(entity, builtin_types=(bytes,))
-    for name in ("sha256", "sealed", "wrapped"):
+    for name in ("sha256", "sealed", "previous_sealed", "wrapped"):
         shown.pop(name, None)
-    if shown.get("webhook_url"):
-        scheme, _, rest = shown["webhook_url"].partition("://")
-        host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
-        shown["webhook_url"] = f"{scheme}://{host}/…"
+    for name in ("webhook_url", "url"):
+        if shown.get(name):
+            scheme, _, rest = shown[name].partition("://")
+            host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
+            shown[name] = f"{scheme}://{host}/…"
     return shown

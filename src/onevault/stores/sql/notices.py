@@ -1,4 +1,4 @@
-"""Keeps notices and their deliveries in the vault: each notice once, each delivery with one process at a time."""
+"""Keeps notices and their deliveries in the vault: each notice once, with a delivery to every webhook that wants it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, delete, func, not_, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, not_, or_, select
 
-from onevault.core.delivery import Asked, Delivery, DeliveryState, Kept, Told
+from onevault.core.delivery import Asked, DeliveryState, Kept, Told
 from onevault.core.identity import ScopeId
 from onevault.core.notices import Notice, NoticeKind
 from onevault.policy.thresholds import ALL_TIME
@@ -17,11 +17,10 @@ from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.schema.notices import notice, webhook_delivery
 
 SOURCE: Final = "notices"
-_CANDIDATES_MAX: Final = 200
 
 
 class VaultNotices:
-    """Implements `core.delivery.NoticeStore` and `Outbox`. An unreachable vault raises the driver's error
+    """Implements `core.delivery.NoticeStore`. An unreachable vault raises the driver's error
     (`sqlalchemy.exc.SQLAlchemyError`)."""
 
     def __init__(self, vault: Vault) -> None:
@@ -38,14 +37,6 @@ class VaultNotices:
 
     async def forget(self, *, before_ns: int) -> int:
         return await self._vault.write(lambda connection: _forget(connection, before_ns))
-
-    async def take(self, *, now_ns: int, until_ns: int, limit: int, each_max: int) -> list[Delivery]:
-        """Asks with a reading first: mostly nothing is due, and a writing would wait for others."""
-        due = await self._vault.read(lambda connection: _due(connection, now_ns, limit, each_max))
-        return await self._vault.write(lambda connection: _take(connection, due, now_ns, until_ns)) if due else []
-
-    async def put_back(self, delivery: Delivery) -> None:
-        await self._vault.write(lambda connection: _put_back(connection, delivery))
 
 
 def _newest(connection: Connection) -> int:
@@ -107,7 +98,7 @@ def _page(connection: Connection, asked: Asked, after: int | None, limit: int, n
     if after is not None:
         query = query.where(number < after if newest_first else number > after)
     query = query.order_by(number.desc() if newest_first else number).limit(limit)
-    return [_kept(row) for row in connection.execute(query)]
+    return [kept_of(row) for row in connection.execute(query)]
 
 
 def _forget(connection: Connection, before_ns: int) -> int:
@@ -117,64 +108,8 @@ def _forget(connection: Connection, before_ns: int) -> int:
     return connection.execute(delete(notice).where(old)).rowcount
 
 
-def _is_free(now_ns: int) -> Any:
-    state, due, leased = webhook_delivery.c.state, webhook_delivery.c.due_ns, webhook_delivery.c.leased_until_ns
-    return and_(state == DeliveryState.PENDING.value, due <= now_ns, leased <= now_ns)
-
-
-def _due(connection: Connection, now_ns: int, limit: int, each_max: int) -> list[int]:
-    columns = (webhook_delivery.c.number, webhook_delivery.c.webhook_bk)
-    rows = connection.execute(
-        select(*columns).where(_is_free(now_ns)).order_by(webhook_delivery.c.due_ns).limit(_CANDIDATES_MAX)
-    )
-    chosen: list[int] = []
-    of_one: dict[str, int] = {}
-    for number, webhook_id in rows:
-        of_one[webhook_id] = of_one.get(webhook_id, 0) + 1
-        if of_one[webhook_id] <= each_max and len(chosen) < limit:
-            chosen.append(number)
-    return chosen
-
-
-def _take(connection: Connection, numbers: Sequence[int], now_ns: int, until_ns: int) -> list[Delivery]:
-    taken = []
-    for number in numbers:
-        mine = and_(webhook_delivery.c.number == number, _is_free(now_ns))
-        if connection.execute(update(webhook_delivery).where(mine).values(leased_until_ns=until_ns)).rowcount:
-            row = connection.execute(
-                select(notice, webhook_delivery.c.webhook_bk, webhook_delivery.c.attempts, webhook_delivery.c.due_ns)
-                .join_from(webhook_delivery, notice, notice.c.number == webhook_delivery.c.notice_number)
-                .where(webhook_delivery.c.number == number)
-            ).one()
-            taken.append(
-                Delivery(
-                    number=number,
-                    webhook_id=row.webhook_bk,
-                    kept=_kept(row),
-                    attempts=row.attempts,
-                    due_ns=row.due_ns,
-                )
-            )
-    return taken
-
-
-def _put_back(connection: Connection, delivery: Delivery) -> None:
-    connection.execute(
-        update(webhook_delivery)
-        .where(webhook_delivery.c.number == delivery.number)
-        .values(
-            state=delivery.state.value,
-            attempts=delivery.attempts,
-            due_ns=delivery.due_ns,
-            leased_until_ns=0,
-            last_status=delivery.last_status,
-            last_error=delivery.last_error,
-            ended_ns=delivery.ended_ns,
-        )
-    )
-
-
-def _kept(row: Row[Any]) -> Kept:
+def kept_of(row: Row[Any]) -> Kept:
+    """A notice as its row has it."""
     said = Notice(
         kind=NoticeKind(row.kind),
         tenant_id=row.tenant_bk,

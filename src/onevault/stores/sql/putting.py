@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ApiKey, Organization, ProviderKey, Status, User, is_of_tenant
+from onevault.core.identity import ApiKey, Organization, ProviderKey, Status, User, Webhook, is_of_tenant
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.ports import Change, Entity
 from onevault.stores.sql import locks
@@ -60,7 +60,7 @@ class _Batch:
         by_kind: dict[str, list[Entity]] = {where.kind: [] for where in ALL}
         for change in changes:
             by_kind[kept(change.entity).kind].append(change.entity)
-            if isinstance(change.entity, ProviderKey) and is_of_tenant(change.entity.org_id):
+            if isinstance(change.entity, ProviderKey | Webhook) and is_of_tenant(change.entity.org_id):
                 put_whole_tenant(connection, change.entity.org_id, now)
         teams = [each.team_id for each in by_kind["user"] if isinstance(each, User) and each.team_id is not None]
         for where in ALL:

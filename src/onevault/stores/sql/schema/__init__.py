@@ -1,9 +1,9 @@
 """The vault's tables, by subject, and how they come into being."""
 
-from onevault.stores.sql.schema import calls, derived, notices, providers, secrets, who
+from onevault.stores.sql.schema import calls, derived, notices, providers, secrets, webhooks, who
 from onevault.stores.sql.schema.columns import metadata
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Grows with every change of the tables; kept in each SQLite file as `user_version`, and in `util.schema_version`."""
 
 SCHEMAS = ("auth", "util", "gateway")
@@ -27,6 +27,7 @@ INSERT_ONLY = (
     providers.ai_provider_h,
     providers.ai_provider_s,
     *secrets.SECRETS_TABLES,
+    *webhooks.WEBHOOK_TABLES,
     calls.api_request_h,
     calls.api_request_s,
     calls.api_request_detail_s,
@@ -46,5 +47,6 @@ __all__ = [
     "notices",
     "providers",
     "secrets",
+    "webhooks",
     "who",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Table
 
-from onevault.stores.sql.schema import calls, providers, secrets, who
+from onevault.stores.sql.schema import calls, providers, secrets, webhooks, who
 
 
 def _newest(satellite: Table, hub: Table) -> str:
@@ -68,6 +68,7 @@ VIEWS = {
     "v_ai_provider_current": _newest(providers.ai_provider_s, providers.ai_provider_h),
     "v_data_key_current": _newest(secrets.data_key_s, secrets.data_key_h),
     "v_customer_provider_keys_current": _newest(secrets.customer_provider_keys_s, secrets.customer_provider_keys_h),
+    "v_webhook_current": _newest(webhooks.webhook_s, webhooks.webhook_h),
     "v_api_request_current": _calls(),
     "v_customer_history": _history(who.customer_s),
     "v_customer_config_history": _history(who.customer_config_s),
@@ -77,6 +78,7 @@ VIEWS = {
     "v_api_key_history": _history(who.api_key_s),
     "v_admin_key_history": _history(who.admin_key_s),
     "v_customer_provider_keys_history": _history(secrets.customer_provider_keys_s),
+    "v_webhook_history": _history(webhooks.webhook_s),
     "v_ai_provider_history": _history(providers.ai_provider_s),
 }
 """Views of schema `gateway` by name. The `_history` views give every state with the moment it ended: for "as of"."""
