@@ -10,11 +10,13 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import uvicorn
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from onevault.admin.app import create_admin
@@ -40,6 +42,7 @@ from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.notices import VaultNotices
+from onevault.stores.sql.schema import metadata
 from onevault.upstream.auth.oidc import Issuers
 from onevault.upstream.http1 import LeanTransport
 from onevault.upstream.transport_settings import TransportSettings
@@ -183,6 +186,22 @@ class Surroundings:
             store_failures=(SQLAlchemyError,),
             version="0.0.1",
         )
+
+
+async def everything_kept(admin: Client, directory: Path) -> bytes:
+    """The files of the data directory, and every row of a vault that is on a server."""
+    kept = b"".join(path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file())
+
+    def rows(connection: Connection) -> bytes:
+        every = (connection.execute(table.select()) for table in metadata.sorted_tables)
+        return b"\n".join(
+            value if isinstance(value, bytes) else str(value).encode()
+            for found in every
+            for row in found
+            for value in row
+        )
+
+    return kept + await admin.around.vault.read(rows)
 
 
 async def well() -> Health:

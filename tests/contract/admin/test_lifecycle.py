@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.contract.admin.surroundings import NOON_NS, Client
+from tests.contract.admin.surroundings import NOON_NS, Client, everything_kept
 
 from onevault.core.faults import Fault
 from onevault.core.identity import Limit, Metric, Window
@@ -87,9 +87,9 @@ async def test_a_key_is_shown_once_and_calls_at_once_with_the_limits_of_all_thre
     assert listed.body["data"] == [shown.body]
     stored = (await admin.around.directory.snapshot()).keys[key_id]
     assert stored.sha256 == hashlib.sha256(text.encode()).digest()
-    files = [path for path in tmp_path.iterdir() if path.is_file()]
-    assert files
-    assert not [path for path in files if text.encode() in path.read_bytes()]
+    kept = await everything_kept(admin, tmp_path)
+    assert made["prefix"].encode() in kept
+    assert text.encode() not in kept
 
 
 async def test_a_key_needs_no_body_and_a_test_key_says_so(admin: Client) -> None:
