@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import vault_files
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, MESSAGES, Answer, begin, call, question
 
@@ -160,7 +161,7 @@ async def test_a_log_that_cannot_be_written_stops_no_call(tmp_path: Path, simula
     gateway.process.log = Path("/dev/full")
     gateway.process.start()
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 if http(f"{gateway.base_url}/readyz")[0] == 200:

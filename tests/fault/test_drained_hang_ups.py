@@ -13,6 +13,7 @@ import pytest
 
 from tests.fault.test_hang_ups import metric, recorded, wait_for_rest
 from tests.support import vault_files
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, MESSAGES, Answer, begin, question
 
@@ -143,7 +144,7 @@ async def leave(gateway: GatewayProcess, simulator: SimulatorProcess, key: NewKe
 
 
 async def _until_seen(simulator: SimulatorProcess, case: Case) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while not any(case.model in (each["model"], each["path"]) for each in await asyncio.to_thread(simulator.calls)):
         assert time.monotonic() < until, f"{case} was never sent"
         await asyncio.sleep(0.02)
@@ -248,7 +249,7 @@ providers:
 
 
 async def _until(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while not await asyncio.to_thread(happened):
         assert time.monotonic() < until
         await asyncio.sleep(0.02)

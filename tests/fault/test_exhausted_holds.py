@@ -13,6 +13,7 @@ import pytest
 
 from tests.fault.test_hang_ups import recorded, wait_for_rest
 from tests.support.commands import Shell
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, MESSAGES, Answer, begin, call, question
 
@@ -200,7 +201,7 @@ async def test_a_process_that_is_killed_leaves_the_enlarged_hold_to_be_settled(
     path, body = asked("gemini", "go", "ignore_limit; output_tokens=400; pace=200; stall_after=60; stall_s=30")
     body["budget"] = {"on_exhausted": "top_up"}
     await begin(gateway.port, path, body, key=key.api_key)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while (held := gateway.admin(f"/users/{key.user_id}/usage")["held_nanos"]) < 30 * TOKEN_NANOS:
         assert time.monotonic() < until, held
         await asyncio.sleep(0.02)

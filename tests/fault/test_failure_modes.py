@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Shell
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, question
 from tests.support.redis_server import RedisServer
@@ -29,7 +30,7 @@ gateway: {{workers: {workers}}}
 TOKENS = 10
 CENT = 10_000_000
 """What a call costs, in nanos: it is held for as much as it costs."""
-BACK_WITHIN_S = 20.0
+BACK_WITHIN_S = PATIENCE_S
 OPEN = {"failure_mode": "fail_open", "fallback_daily_limit": 0.05}
 GRANTED = 5
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import vault_files
 from tests.support.black_hole import black_hole
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, MESSAGES, Answer, begin, call, question
 
@@ -71,7 +72,7 @@ class Moment:
     simulate: str
     stream: bool
     bytes_seen: int = 0
-    after_s: float = 0.3
+    after_s: float = 0.2
     some_output: bool = False
 
 
@@ -96,7 +97,7 @@ def upstream_connections(gateway: GatewayProcess, simulator: SimulatorProcess) -
 
 def wait_for_rest(gateway: GatewayProcess, key: NewKey) -> dict[str, Any]:
     """Until nothing is in flight; the user's figures then."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while metric(gateway, "onevault_calls_in_flight") > 0:
         assert time.monotonic() < until, "calls stay in flight"
         time.sleep(0.05)
@@ -106,7 +107,7 @@ def wait_for_rest(gateway: GatewayProcess, key: NewKey) -> dict[str, Any]:
 
 def recorded(gateway: GatewayProcess, key: NewKey, number: int) -> list[vault_files.Row]:
     """The key's calls, once the loader has them."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while True:
         found = [row for row in vault_files.rows(gateway.data_dir) if f"key:{key.key_id}" in row.scopes]
         if len(found) >= number:
@@ -116,9 +117,9 @@ def recorded(gateway: GatewayProcess, key: NewKey, number: int) -> list[vault_fi
 
 
 async def hang_up_all(
-    gateway: GatewayProcess, key: NewKey, moment: Moment, *, dialect: str, reset: bool
+    gateway: GatewayProcess, simulator: SimulatorProcess, key: NewKey, moment: Moment, *, dialect: str, reset: bool
 ) -> list[float]:
-    """When each client left, by its number."""
+    """When each client left, by its number: after the provider had all of their calls."""
     path = CHAT if dialect == "openai" else MESSAGES
 
     async def one(number: int) -> Answer:
@@ -134,6 +135,10 @@ async def hang_up_all(
         return answer
 
     answers = await asyncio.gather(*map(one, range(CLIENTS)))
+    until = time.monotonic() + PATIENCE_S
+    while len(await asyncio.to_thread(simulator.calls)) < CLIENTS:
+        assert time.monotonic() < until, "not all calls reach the provider"
+        await asyncio.sleep(0.02)
     await asyncio.sleep(moment.after_s)
     assert not any(answer.over.is_set() for answer in answers)
     return [answer.hang_up(reset=reset) for answer in answers]
@@ -141,7 +146,7 @@ async def hang_up_all(
 
 def all_ended(simulator: SimulatorProcess) -> list[dict[str, Any]]:
     """The calls of a round, once the provider has seen the end of each."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while True:
         calls = simulator.calls()
         if len(calls) >= CLIENTS and all(each["outcome"] for each in calls):
@@ -160,7 +165,7 @@ async def test_clients_that_hang_up_free_their_provider_at_once_and_pay_for_what
     for attempt in range(1, ROUNDS_MAX + 1):
         key = gateway.new_key(organization={"monthly_budget_usd": 10}, concurrent_requests=CLIENTS)
         simulator.reset()
-        left_at = await hang_up_all(gateway, key, moment, dialect=dialect, reset=how == "RST")
+        left_at = await hang_up_all(gateway, simulator, key, moment, dialect=dialect, reset=how == "RST")
         calls = await asyncio.to_thread(all_ended, simulator)
         delays = [each["ended_at"] - left_at[int(each["model"].rpartition("-")[2])] for each in calls]
 
@@ -266,7 +271,7 @@ async def test_rounds_of_hang_ups_leave_neither_memory_nor_descriptors_nor_threa
     for number in range(12):
         simulator.reset()
         moment = list(MOMENTS.values())[number % len(MOMENTS)]
-        await hang_up_all(gateway, key, moment, dialect="openai", reset=bool(number % 2))
+        await hang_up_all(gateway, simulator, key, moment, dialect="openai", reset=bool(number % 2))
         await asyncio.to_thread(all_ended, simulator)
         await asyncio.to_thread(wait_for_rest, gateway, key)
         seen.append((process.num_fds(), process.num_threads(), process.memory_info().rss))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Shell
+from tests.support.patience import PATIENCE_S
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
 
@@ -55,7 +56,7 @@ def call(gateway: GatewayProcess) -> tuple[int, Any]:
     return http(f"{gateway.base_url}/v1/chat/completions", key=gateway.api_key, body=body)[::2]
 
 
-def until(true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+def until(true: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < timeout_s, what

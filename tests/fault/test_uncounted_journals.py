@@ -20,9 +20,10 @@ from onevault.stores.journal.places import worker_place
 from onevault.stores.journal.segment import segments
 from onevault.stores.sql import loader
 from tests.contract.vault.calls import held_call, settled_call, write_segment
+from tests.support.patience import PATIENCE_S
 from tests.support.redis_server import RedisServer
 
-WITHIN_S = 20.0
+WITHIN_S = PATIENCE_S
 ORG = ScopeId("org:org_1")
 
 

@@ -17,13 +17,14 @@ from redis import Redis
 
 from tests.support.commands import Shell
 from tests.support.killing import Lane
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http, wait_until_ready
 from tests.support.raw_client import CHAT, begin, call, question
 from tests.support.redis_server import RedisServer
 from tests.support.vaults import ENGINES, place
 
-WITHIN_S = 60.0
-READY_WITHIN_S = 120.0
+WITHIN_S = PATIENCE_S
+READY_WITHIN_S = PATIENCE_S
 """The process above and the first worker start one after the other: on a busy machine that takes its time."""
 KNOWN_EVERYWHERE_S = 1.0
 

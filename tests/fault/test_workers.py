@@ -16,6 +16,7 @@ import pytest
 
 from tests.fault.conftest import LONG
 from tests.support import vault_files
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, Answer, begin, call, question
 from tests.support.redis_server import RedisServer
@@ -57,7 +58,7 @@ def gateway(tmp_path: Path, simulator: SimulatorProcess, redis: RedisServer) -> 
     assert '"internal fault"' not in made.process.output
 
 
-def until(what: Callable[[], Any], within_s: float = 30.0) -> Any:
+def until(what: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     """What it gives as soon as that is something."""
     deadline = time.monotonic() + within_s
     while not (found := what()):
@@ -66,7 +67,7 @@ def until(what: Callable[[], Any], within_s: float = 30.0) -> Any:
     return found
 
 
-async def eventually(what: Callable[[], Any], within_s: float = 30.0) -> Any:
+async def eventually(what: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     """As `until`, while calls go on."""
     return await asyncio.to_thread(until, what, within_s)
 
@@ -184,7 +185,7 @@ async def test_a_store_that_lost_everything_is_filled_again_and_nothing_is_forgo
     redis.empty()
     statuses = set()
     answers: list[Answer] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         some = await calls(gateway, key, 4)
         answers += some

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Shell
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
 from tests.support.raw_http import converse, request
 from tests.support.surfaces import SURFACES
@@ -284,7 +285,7 @@ def _hang_up(gateway: GatewayProcess, key: str, word: str) -> None:
             with socket.create_connection(("127.0.0.1", gateway.port)) as client:
                 client.sendall(request("POST", path, body.encode(), key=key))
                 client.recv(2_000)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         newest = http(f"{gateway.base_url}/v1/requests?limit=4", key=key)[2]["data"]
         if all(call["status"] == "CANCELLED" for call in newest):

@@ -31,7 +31,7 @@ def test_it_is_an_error_in_the_sdk(caller_of: CallerOf, caller: str, provider: s
 @pytest.mark.parametrize("broken", BREAKS)
 @pytest.mark.parametrize("provider", FRAMINGS)
 def test_what_was_delivered_is_paid(every: GatewayProcess, provider: str, broken: str) -> None:
-    text = f"Go on. [[simulate: output_tokens=60; pace=300; {broken}]]"
+    text = f"Go on. [[simulate: output_tokens=60; pace=40; {broken}]]"
     body = {"model": PROVIDERS[provider].model(), "messages": [{"role": "user", "content": text}], "stream": True}
     status, headers, told = http(f"{every.base_url}/v1/chat/completions", key=every.api_key, body=body)
     assert status == 200

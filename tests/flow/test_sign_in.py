@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.issuer import Issuer
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
 
 CONFIG = """
@@ -83,7 +84,7 @@ def test_a_user_of_the_issuer_is_made_once_and_counts_like_any_other(trusting: G
     assert used["month_usage_nanos"] > 0
     own = http(f"{trusting.base_url}/v1/usage", key=token)[2]
     assert own["user"]["month_usage_nanos"] == used["month_usage_nanos"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while len(http(f"{trusting.base_url}/v1/requests", key=token)[2]["data"]) < 8:
         assert time.monotonic() < deadline, "calls with a token are not listed for it"
         time.sleep(0.1)

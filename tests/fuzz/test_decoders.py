@@ -17,7 +17,7 @@ from onevault.dialects.registry import CODECS
 
 PROJECT = Path(__file__).parents[2]
 LONG = os.environ.get("ONEVAULT_TEST_LONG") == "1"
-HOW_LONG = ["-max_total_time=600"] if LONG else ["-runs=1500"]
+HOW_LONG = ["-max_total_time=600"] if LONG else ["-runs=600"]
 TIMEOUT_S = 900 if LONG else 120
 ONLY_PASSING = frozenset(
     {

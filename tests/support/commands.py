@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from onevault.cli import main
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import clean_environment
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = PATIENCE_S
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])

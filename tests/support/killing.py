@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import GatewayProcess, NewKey
 from tests.support.raw_client import CHAT, MESSAGES, Answer, call, question
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = PATIENCE_S
 _MODELS = ("gpt-4o-mini", "claude-haiku-4-5")
 
 

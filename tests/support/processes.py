@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from onevault.config.kinds import KINDS
+from tests.support.patience import PATIENCE_S
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = PATIENCE_S
 _LEFT_OUT = ("ONEVAULT_", "OPENAI_", "ANTHROPIC_", "AI_GATEWAY_", "AI_QUOTA_", "HTTP_PROXY", "HTTPS_PROXY")
 
 
@@ -67,7 +68,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def stop(self, timeout_s: float = 20.0) -> int:
+    def stop(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM, then the exit code."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)

@@ -14,6 +14,8 @@ from typing import Any
 
 import httptools
 
+from tests.support.patience import PATIENCE_S
+
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
 _COST_COMMENT = re.compile(rb"^: x-gateway-cost-usd ([0-9.]+)$", re.MULTILINE)
@@ -93,14 +95,14 @@ class Answer(asyncio.Protocol):
 
     # What it does meanwhile
 
-    async def wait(self, timeout_s: float = 60.0) -> Answer:
+    async def wait(self, timeout_s: float = PATIENCE_S) -> Answer:
         """Until it is over."""
         async with asyncio.timeout(timeout_s):
             await self.over.wait()
         self._transport.close()
         return self
 
-    async def wait_for_bytes(self, at_least: int, timeout_s: float = 30.0) -> None:
+    async def wait_for_bytes(self, at_least: int, timeout_s: float = PATIENCE_S) -> None:
         """Until so many bytes of the body are here. Returns early when it is over."""
         async with asyncio.timeout(timeout_s):
             while len(self.body) < at_least and not self.over.is_set():

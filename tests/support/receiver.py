@@ -15,6 +15,8 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
+from tests.support.patience import PATIENCE_S
+
 T = TypeVar("T")
 
 
@@ -80,7 +82,7 @@ def receiving() -> Iterator[Receiver]:
         thread.join()
 
 
-def wait_for(condition: Callable[[], T], *, timeout_s: float = 30.0) -> T:
+def wait_for(condition: Callable[[], T], *, timeout_s: float = PATIENCE_S) -> T:
     """What the condition gives as soon as that is something."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:

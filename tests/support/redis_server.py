@@ -15,9 +15,10 @@ from typing import BinaryIO
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
 from tests.support.processes import free_port
 
-READY_TIMEOUT_S = 10.0
+READY_TIMEOUT_S = PATIENCE_S
 PORT_MAX = 55_535
 """A cluster's nodes talk to each other on a port ten thousand above."""
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.patience import PATIENCE_S
 
 from onevault.core.records import Held, Settled
 from onevault.stores.journal.commit import Durability
@@ -56,7 +57,7 @@ def test_nothing_that_was_acknowledged_is_lost_however_often_the_process_is_kill
                 stdout=output,
                 cwd=Path(__file__).parents[3],
             )
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_S
             while said.stat().st_size < 5_000 + 3_000 * life:
                 assert child.poll() is None
                 assert time.monotonic() < deadline

@@ -21,6 +21,7 @@ from tests.contract.ledger.build import (
     settled,
     tokens,
 )
+from tests.support.patience import PATIENCE_S
 from tests.support.redis_server import RedisServer
 
 from onevault.core.faults import Fault, FaultKind
@@ -32,7 +33,7 @@ from onevault.stores.redis.settings import RedisSettings
 from onevault.stores.rollup import ScopeUsage
 
 AWAY_S = 5.0 if os.environ.get("ONEVAULT_TEST_LONG") else 0.5
-BACK_WITHIN_S = 20.0
+BACK_WITHIN_S = PATIENCE_S
 LIMITS = (money(ORG, Window.MONTH, 1_000), tokens(KEY, Window.MINUTE, 1_000))
 CALLER = principal(*LIMITS, concurrency(ORG, 10))
 
