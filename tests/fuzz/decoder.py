@@ -1,10 +1,12 @@
-"""Feeds one decoder what a coverage-guided fuzzer thinks of: `python -m tests.fuzz.decoder DIALECT whole|stream [libFuzzer options]`.
+"""Feeds decoders what a coverage-guided fuzzer thinks of: `python -m tests.fuzz.decoder DIALECT[,DIALECT…] whole|stream [options]`.
 
-An answer may be anything; decoding it may end in a Fault of the provider's and in nothing else.
+An answer may be anything; decoding it may end in a Fault of the provider's and in nothing else. Each dialect has a process of its
+own, forked once everything is imported; `{dialect}` in an option of libFuzzer is its name.
 """
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -14,14 +16,18 @@ import atheris
 from onevault import dialects
 
 
-def instrumented(dialect: str) -> list[str]:
-    """The modules whose branches guide the fuzzer: the dialect's own package, the longest that its name begins with, and `wire`."""
+def instrumented(names: list[str]) -> list[str]:
+    """The modules whose branches guide the fuzzer: a dialect's own package, the longest that its name begins with, and `wire`."""
     packages = sorted((module.name for module in pkgutil.iter_modules(dialects.__path__)), key=len, reverse=True)
-    own = next((name for name in packages if dialect.replace("-", "_").startswith(name)), None)
-    return ["onevault.dialects"] if own is None else [f"onevault.dialects.{own}", "onevault.dialects.wire"]
+    own = {next((name for name in packages if named.replace("-", "_").startswith(name)), None) for named in names}
+    return (
+        ["onevault.dialects"]
+        if None in own
+        else [*(f"onevault.dialects.{name}" for name in own), "onevault.dialects.wire"]
+    )
 
 
-with atheris.instrument_imports(include=instrumented(sys.argv[1]), enable_loader_override=False):
+with atheris.instrument_imports(include=instrumented(sys.argv[1].split(",")), enable_loader_override=False):
     from onevault.core.faults import Fault, FaultKind
     from onevault.dialects.registry import CODECS
 
@@ -47,9 +53,15 @@ def fed(dialect: str, *, stream: bool) -> Callable[[bytes], None]:
 
 
 def main() -> None:
-    program, dialect, form, *options = sys.argv
-    atheris.Setup([program, *options], fed(dialect, stream=form == "stream"))
-    atheris.Fuzz()
+    program, named, form, *options = sys.argv
+    for dialect in named.split(","):
+        child = os.fork()
+        if child == 0:
+            chosen = [option.replace("{dialect}", dialect) for option in options]
+            atheris.Setup([program, *chosen], fed(dialect, stream=form == "stream"))
+            atheris.Fuzz()
+        if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            sys.exit(f"{dialect}: ended with {code}")
 
 
 if __name__ == "__main__":
