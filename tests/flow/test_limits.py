@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -25,9 +28,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProces
     assert "Traceback" not in started.process.output
 
 
-def call(gateway: GatewayProcess, key: NewKey, *, model: str = "one/gpt-4o-mini", **more: Any) -> tuple[int, str, Any]:
+def ask(gateway: GatewayProcess, key: NewKey, *, model: str = "one/gpt-4o-mini", **more: Any) -> tuple[int, Any, Any]:
     body = {"model": model, "max_tokens": 20, "messages": [{"role": "user", "content": "Hello"}]} | more
-    status, headers, document = http(f"{gateway.base_url}/v1/chat/completions", key=key.api_key, body=body)
+    return http(f"{gateway.base_url}/v1/chat/completions", key=key.api_key, body=body)
+
+
+def call(gateway: GatewayProcess, key: NewKey, *, model: str = "one/gpt-4o-mini", **more: Any) -> tuple[int, str, Any]:
+    status, headers, document = ask(gateway, key, model=model, **more)
     return status, "" if status == 200 else document["error"]["code"], headers if status == 200 else document["error"]
 
 
@@ -112,6 +119,99 @@ def test_what_one_provider_may_cost_is_counted_where_it_is_spent(gateway: Gatewa
         method="PATCH",
     )
     assert call(gateway, key, model="one/gpt-4o-mini")[1] == "BUDGET_EXCEEDED"
+
+
+ZONE = "Asia/Kathmandu"
+WINDOWS = {
+    "requests_per_minute": 50,
+    "daily_request_limit": 60,
+    "monthly_request_limit": 70,
+    "tokens_per_minute": 50_000,
+    "daily_token_limit": 60_000,
+    "monthly_token_limit": 70_000,
+}
+SUFFIXES = ("requests", "requests-day", "requests-month", "tokens", "tokens-day", "tokens-month")
+
+
+def seconds_of(duration: str) -> float:
+    """`23h59m8s` or `12ms`."""
+    if duration.endswith("ms"):
+        return float(duration[:-2]) / 1000
+    parts = re.findall(r"([\d.]+)([hms])", duration)
+    return sum(float(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in parts)
+
+
+def until_end_of(window: str) -> float:
+    now = datetime.now(ZoneInfo(ZONE))
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if window == "day":
+        return (midnight + timedelta(days=1)).timestamp() - now.timestamp()
+    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1).timestamp() - now.timestamp()
+
+
+@pytest.mark.parametrize("level", ["user", "key"])
+def test_an_answer_tells_of_every_limit_and_when_it_is_free_again(gateway: GatewayProcess, level: str) -> None:
+    organization = {"time_zone": ZONE} | {name: 1000 * most for name, most in WINDOWS.items()}
+    key = gateway.new_key(organization=organization, **({"user": WINDOWS} if level == "user" else WINDOWS))
+    used = 0
+    for number in (1, 2):
+        latest = {window: until_end_of(window) for window in ("day", "month")}
+        status, headers, document = ask(gateway, key)
+        assert status == 200
+        assert [int(headers[f"x-ratelimit-limit-{suffix}"]) for suffix in SUFFIXES] == list(WINDOWS.values())
+        left = [int(headers[f"x-ratelimit-remaining-{suffix}"]) for suffix in SUFFIXES]
+        assert left[:4] == [50 - number, 60 - number, 70 - number, 50_000 - used], "per minute as it was let in"
+        used += document["usage"]["total_tokens"]
+        assert left[4:] == [60_000 - used, 70_000 - used], "once it was settled"
+        for suffix in SUFFIXES:
+            resets_s = seconds_of(headers[f"x-ratelimit-reset-{suffix}"])
+            window = suffix.partition("-")[2]
+            if window:
+                assert until_end_of(window) - 1 <= resets_s <= latest[window]
+            else:
+                assert 0 <= resets_s <= 60
+
+
+def test_a_streams_headers_have_what_is_held_for_it(gateway: GatewayProcess) -> None:
+    key = gateway.new_key(user={"daily_token_limit": 60_000, "monthly_limit_usd": 1})
+    status, _, headers = call(gateway, key, stream=True)
+    assert status == 200
+    assert 0 < 60_000 - int(headers["x-ratelimit-remaining-tokens-day"]) < 1000
+    assert float(headers["x-gateway-usage-usd"]) == 0
+    assert 0.9 < float(headers["x-gateway-remaining-usd"]) < float(headers["x-gateway-limit-usd"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "window"),
+    [
+        ({"requests_per_minute": 1}, "minute"),
+        ({"daily_request_limit": 1}, "day"),
+        ({"monthly_request_limit": 1}, "month"),
+        ({"tokens_per_minute": 200}, "minute"),
+        ({"daily_token_limit": 200}, "day"),
+        ({"monthly_token_limit": 200}, "month"),
+        ({"daily_limit_usd": 0.0001}, "day"),
+        ({"monthly_limit_usd": 0.0001}, "month"),
+        ({"total_limit_usd": 0.0001}, "never"),
+        ({"max_cost_per_request_usd": 0.000001}, "never"),
+        ({"daily_token_limit": 5}, "never"),
+    ],
+    ids=str,
+)
+def test_who_is_refused_is_told_when_to_come_back(gateway: GatewayProcess, limits: dict[str, Any], window: str) -> None:
+    key = gateway.new_key(organization={"time_zone": ZONE}, user=limits)
+    for _ in range(40):
+        latest = 60.0 if window == "minute" else 0.0 if window == "never" else until_end_of(window)
+        status, headers, _ = ask(gateway, key)
+        if status != 200:
+            break
+    assert status in (402, 429)
+    if window == "never":
+        assert "retry-after" not in headers
+    else:
+        soonest = 0 if window == "minute" else until_end_of(window)
+        assert soonest <= int(headers["retry-after"]) <= latest + 1
+        assert soonest <= int(headers["retry-after-ms"]) / 1000 <= latest + 0.001
 
 
 def test_a_caller_may_say_what_its_key_spends_a_day(gateway: GatewayProcess) -> None:

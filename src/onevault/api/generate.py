@@ -20,7 +20,7 @@ from onevault.core.codec import AnswerFacts, AnswerWriter, Incoming, Ingress, Re
 from onevault.core.events import Event
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.money import format_usd
-from onevault.core.ports import Clock, IdSource, Ledger, Observer
+from onevault.core.ports import Clock, IdSource, Observer
 from onevault.pipeline.answer import Answer
 from onevault.pipeline.caller import CallerGone, CallerRequest
 from onevault.pipeline.exchange import Exchange
@@ -69,7 +69,6 @@ class Generate:
 
     ingress: Ingress
     exchange: Exchange
-    ledger: Ledger
     observer: Observer
     clock: Clock
     ids: IdSource
@@ -156,23 +155,23 @@ class Generate:
         hang_up.watch()
         return incoming
 
-    async def _headers(self, answer: Answer) -> Headers:
+    def _headers(self, answer: Answer) -> Headers:
         now_ns = self.clock.wall_ns()
-        headers = route_headers(answer)
-        headers += await money_headers(self.ledger, answer.principal, now_ns=now_ns)
+        headers = route_headers(answer, now_ns=now_ns)
+        headers += money_headers(answer.receipt.standing)
         headers.append(overhead_header(answer, now_ns=now_ns))
         return headers
 
     async def _open_stream(self, answer: Answer, request: CallerRequest, send: Send) -> Stream:
         writer = self._writer(answer, request)
-        headers = await self._headers(answer)
+        headers = self._headers(answer)
         headers.append(_content_type(writer.stream_type, answer))
         status = answer.receipt.status
         return await Stream.open(send, writer, headers, status=status, heartbeat_s=self.bounds.heartbeat_s)
 
     async def _whole(self, answer: Answer, events: Sequence[Event], request: CallerRequest, send: Send) -> None:
         writer = self._writer(answer, request)
-        headers = await self._headers(answer)
+        headers = self._headers(answer)
         headers.append((b"x-gateway-cost-usd", format_usd(answer.receipt.cost).encode()))
         headers.append(_content_type(writer.whole_type, answer))
         await respond(send, 200, headers, writer.whole(events, _facts(answer)))

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onevault.api.asgi import Headers
-from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Metric, Principal, Window
-from onevault.core.money import Nanos, format_usd
+from onevault.core.identity import Metric, Window
+from onevault.core.money import format_usd
 from onevault.core.operations import Dialect
-from onevault.core.ports import Admission, Figures, Ledger, RateStanding
+from onevault.core.ports import RateStanding, Standing
+from onevault.core.windows import seconds_to_next_day, seconds_to_next_month
 from onevault.pipeline.answer import Answer
 
 DROPPED_BYTES_MAX = 1024
 """Clients and proxies refuse answers with heads that are too large, and callers invent fields."""
 
+_MINUTE_S, _HOUR_MINUTES = 60, 60
+_QUOTAS = {
+    (Metric.REQUESTS, Window.DAY): (b"requests-day", seconds_to_next_day),
+    (Metric.REQUESTS, Window.MONTH): (b"requests-month", seconds_to_next_month),
+    (Metric.TOKENS, Window.DAY): (b"tokens-day", seconds_to_next_day),
+    (Metric.TOKENS, Window.MONTH): (b"tokens-month", seconds_to_next_month),
+}
 _ANTHROPIC = ("anthropic-messages", "anthropic-count-tokens")
 
 
@@ -26,7 +33,7 @@ def id_headers(call_id: str, dialect: Dialect) -> Headers:
     return [(b"x-request-id", encoded)]
 
 
-def route_headers(answer: Answer) -> Headers:
+def route_headers(answer: Answer, *, now_ns: int) -> Headers:
     """Where the call went, known as soon as an answer has begun."""
     receipt = answer.receipt
     target = receipt.target
@@ -44,68 +51,61 @@ def route_headers(answer: Answer) -> Headers:
         headers.append((b"x-gateway-output-limit", b"%d" % receipt.output_limit))
     if receipt.dropped:
         headers.append((b"x-gateway-dropped", _listed(receipt.dropped)))
-    rate_headers(answer.admission, headers)
+    rate_headers(answer, headers, now_ns=now_ns)
     return headers
 
 
-def rate_headers(admission: Admission, headers: Headers) -> None:
-    """`x-ratelimit-*` in OpenAI's form, where a limit per minute applies."""
+def rate_headers(answer: Answer, headers: Headers, *, now_ns: int) -> None:
+    """`x-ratelimit-*` in OpenAI's form where a limit per minute applies; with `-day` or `-month` behind it for one of those."""
+    admission, standing = answer.admission, answer.receipt.standing
     if admission.requests is not None:
-        _standing(admission.requests, b"requests", headers)
+        _rate(admission.requests, b"requests", headers)
     if admission.tokens is not None:
-        _standing(admission.tokens, b"tokens", headers)
+        _rate(admission.tokens, b"tokens", headers)
+    quotas = admission.quotas
+    if standing is not None and standing.quotas:
+        quotas += standing.quotas
+    for quota in quotas:
+        kind, end = _QUOTAS[quota.metric, quota.window]
+        headers += (
+            (b"x-ratelimit-limit-" + kind, b"%d" % quota.limit),
+            (b"x-ratelimit-remaining-" + kind, b"%d" % quota.remaining),
+            (b"x-ratelimit-reset-" + kind, _duration(end(now_ns, answer.principal.time_zone))),
+        )
 
 
-def _standing(standing: RateStanding, kind: bytes, headers: Headers) -> None:
+def _rate(standing: RateStanding, kind: bytes, headers: Headers) -> None:
     headers.append((b"x-ratelimit-limit-" + kind, b"%d" % standing.limit))
     headers.append((b"x-ratelimit-remaining-" + kind, b"%d" % max(0, standing.remaining)))
     headers.append((b"x-ratelimit-reset-" + kind, _duration(standing.reset_s)))
 
 
 def _duration(seconds: float) -> bytes:
-    """As OpenAI writes it: `12ms`, `1.5s`, `6m0s`."""
+    """As OpenAI writes it: `12ms`, `1.5s`, `6m0s`, `23h59m0s`."""
     if seconds < 1:
         return b"%dms" % max(0, round(seconds * 1000))
-    minutes, rest = divmod(seconds, 60)
-    return b"%dm%ds" % (minutes, rest) if minutes else f"{rest:.3g}s".encode()
+    if seconds < _MINUTE_S:
+        return f"{seconds:.3g}s".encode()
+    minutes, rest = divmod(int(seconds), _MINUTE_S)
+    if minutes < _HOUR_MINUTES:
+        return b"%dm%ds" % (minutes, rest)
+    return b"%dh%dm%ds" % (*divmod(minutes, _HOUR_MINUTES), rest)
 
 
-async def money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) -> Headers:
+def money_headers(standing: Standing | None) -> Headers:
     """What the caller has used and has left: in the money limit with the least left, or in the user's month if there is none.
 
-    None of them while the ledger's store does not answer: an answer that was paid for is not refused for its headers.
+    None of them where that is not known (the ledger's store did not answer): an answer that was paid for is not refused for its headers.
     """
-    try:
-        return await _money_headers(ledger, principal, now_ns=now_ns)
-    except Fault as fault:
-        if fault.kind is not FaultKind.STORE_UNAVAILABLE:
-            raise
+    if standing is None:
         return []
-
-
-async def _money_headers(ledger: Ledger, principal: Principal, *, now_ns: int) -> Headers:
-    tightest: tuple[Nanos, Nanos, Nanos] | None = None
-    seen: dict[str, Figures] = {}
-    for limit in principal.limits:
-        if limit.metric is not Metric.MONEY or limit.window is Window.NOW or limit.scope.startswith("tenant:"):
-            continue  # a limit of one call is never used up; what all organizations have used together is none of a caller's business
-        figures = seen.get(limit.scope)
-        if figures is None:
-            figures = await ledger.figures(limit.scope, time_zone=principal.time_zone, now_ns=now_ns)
-            seen[limit.scope] = figures
-        spent, left = figures.spent(limit.window), figures.left(limit.window, limit.maximum)
-        if tightest is None or left < tightest[2]:
-            tightest = (spent, Nanos(limit.maximum), left)
-    if tightest is None:
-        user = next(scope for scope in principal.scopes if scope.startswith("user:"))
-        figures = await ledger.figures(user, time_zone=principal.time_zone, now_ns=now_ns)
-        return [(b"x-gateway-usage-usd", format_usd(figures.spent_month).encode())]
-    used, most, left = tightest
-    return [
-        (b"x-gateway-usage-usd", format_usd(used).encode()),
-        (b"x-gateway-limit-usd", format_usd(most).encode()),
-        (b"x-gateway-remaining-usd", format_usd(left).encode()),
-    ]
+    headers = [(b"x-gateway-usage-usd", format_usd(standing.spent).encode())]
+    if standing.limit is not None:
+        headers += (
+            (b"x-gateway-limit-usd", format_usd(standing.limit).encode()),
+            (b"x-gateway-remaining-usd", format_usd(standing.left).encode()),
+        )
+    return headers
 
 
 def overhead_header(answer: Answer, *, now_ns: int) -> tuple[bytes, bytes]:

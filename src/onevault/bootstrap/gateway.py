@@ -235,14 +235,13 @@ async def running(
         )
         bounds = Bounds(settings.gateway.body_bytes_max, settings.gateway.body_timeout_s, settings.gateway.heartbeat_s)
         generate = {
-            path: Generate(ingress, exchange, stores.ledger, observer, clock, new_id, bounds, in_flight)
+            path: Generate(ingress, exchange, observer, clock, new_id, bounds, in_flight)
             for ingress in INGRESS.values()
             for path in ingress.paths
         }
         relay = Generate(
             Relay(lambda: sender.endpoints),
             exchange,
-            stores.ledger,
             observer,
             clock,
             new_id,

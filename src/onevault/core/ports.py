@@ -17,6 +17,7 @@ from onevault.core.identity import (
     ApiKey,
     DataKey,
     Limit,
+    Metric,
     Organization,
     Principal,
     ProviderKey,
@@ -59,13 +60,23 @@ class RateStanding(msgspec.Struct, frozen=True, gc=False):
     reset_s: float
 
 
+class QuotaStanding(msgspec.Struct, frozen=True, gc=False):
+    """Where a caller stands in the tightest limit of requests or tokens per day or month."""
+
+    metric: Metric
+    window: Window
+    limit: int
+    remaining: int
+
+
 class Admission(msgspec.Struct, frozen=True):
-    """A call let in, to be given back to `leave` when it ends."""
+    """A call let in, to be given back to `leave` when it ends. `quotas` are of requests per day and month, this one counted."""
 
     call_id: str
     principal: Principal
     requests: RateStanding | None
     tokens: RateStanding | None
+    quotas: tuple[QuotaStanding, ...] = ()
     grace: bool = False
     """Let in by this process alone, while the shared store did not answer."""
 
@@ -112,14 +123,32 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         return Nanos(max(0, maximum - self.spent(window) - self.held))
 
 
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """What a caller is told of the limits that its call counted in: what was spent in the limit of money with the least left and what
+    is left of it, neither spent nor spoken for; without one (`limit` None), what its user has spent in the month. `quotas` are the
+    tightest of tokens per day and month. A tenant's limits are not told: what others have used is none of a caller's business."""
+
+    spent: Nanos
+    limit: Nanos | None = None
+    left: Nanos = Nanos(0)
+    quotas: tuple[QuotaStanding, ...] = ()
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """A hold as it is to be written down, and how its caller stands with it where that was asked and is known."""
+
+    held: Held
+    standing: Standing | None = None
+
+
 class Ledger(Protocol):
     """Holds money before a call and settles it after, exactly.
 
     Promise: while a provider reports no more than was held, no scope ever settles more than its limit.
     """
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
-        """Holds in every scope or in none; answers the hold as it is to be written down. Raises Fault BUDGET_EXCEEDED (money) or
+    async def reserve(self, held: Held, limits: Sequence[Limit], *, tell: bool = False) -> Reserved:
+        """Holds in every scope or in none; with `tell`, says how the caller stands then. Raises Fault BUDGET_EXCEEDED (money) or
         RATE_LIMITED / QUOTA_EXCEEDED (tokens) that names the scope's kind and window, never its figures for another scope.
         Idempotent by `call_id`.
 
@@ -129,9 +158,11 @@ class Ledger(Protocol):
         A refusal for money tells in `Fault.money_left` what all the limits together afforded at that moment, so that a smaller
         hold of the same call can be tried; None: that is not known."""
 
-    async def settle(self, settled: Settled) -> None:
+    async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
         """Replaces the hold by the cost, in the windows of the hold. A second settlement of one call changes nothing.
-        A cost above the hold is recorded in full, and the excess counted as overshoot. Never refuses."""
+        A cost above the hold is recorded in full, and the excess counted as overshoot. Never refuses.
+
+        With the limits of its hold, says how the caller stands after it; None where that is not asked or not known."""
 
     async def reset(self, reset: QuotaReset) -> None:
         """Sets a scope's running day and month back to nothing spent."""

@@ -33,10 +33,15 @@ def seconds_to_next_month(at_ns: int, time_zone: str) -> float:
 
 
 def _seconds_to(at_ns: int, time_zone: str, *, months: bool) -> float:
+    return _end_s(at_ns // _QUARTER_NS, time_zone, months=months) - at_ns / NS_PER_S
+
+
+@lru_cache(maxsize=4096)
+def _end_s(quarter: int, time_zone: str, *, months: bool) -> float:
     zone = ZoneInfo(time_zone)
-    local = datetime.fromtimestamp(at_ns // NS_PER_S, tz=UTC).astimezone(zone)
+    local = datetime.fromtimestamp(quarter * 900, tz=UTC).astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     following = (
         (midnight.replace(day=1) + timedelta(days=32)).replace(day=1) if months else midnight + timedelta(days=1)
     )
-    return following.replace(tzinfo=zone).timestamp() - at_ns / NS_PER_S
+    return following.replace(tzinfo=zone).timestamp()

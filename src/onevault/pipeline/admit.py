@@ -10,7 +10,7 @@ from typing import Final
 from onevault.core.identity import Principal
 from onevault.core.ports import Admission, Plan, Rates
 from onevault.pipeline.caller import CallerRequest
-from onevault.pipeline.uncancelled import uncancelled
+from onevault.pipeline.closing import Closing
 from onevault.policy.target_limits import counting, rates_at
 
 _AT_TARGET: Final = ":target"
@@ -22,15 +22,19 @@ class Admit:
     rates: Rates
 
     @asynccontextmanager
-    async def __call__(self, principal: Principal, request: CallerRequest) -> AsyncGenerator[Admission]:
+    async def __call__(
+        self, principal: Principal, request: CallerRequest, closing: Closing
+    ) -> AsyncGenerator[Admission]:
         admission = await self.rates.admit(principal, call_id=request.call_id, now_ns=request.started_ns)
         try:
             yield admission
         finally:
-            await uncancelled(self.rates.leave(admission))
+            closing.begin(self.rates.leave(admission))
 
     @asynccontextmanager
-    async def at_target(self, principal: Principal, plan: Plan, request: CallerRequest) -> AsyncGenerator[None]:
+    async def at_target(
+        self, principal: Principal, plan: Plan, request: CallerRequest, closing: Closing
+    ) -> AsyncGenerator[None]:
         """Counts it against the rates of its provider and model alone, which only the plan tells. Raises as the ledger of rates does."""
         caller = rates_at(principal, counting(principal, plan.targets[0])) if principal.at_targets else None
         if caller is None:
@@ -41,4 +45,4 @@ class Admit:
         try:
             yield
         finally:
-            await uncancelled(self.rates.leave(admission))
+            closing.begin(self.rates.leave(admission))

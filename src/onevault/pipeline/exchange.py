@@ -11,6 +11,7 @@ from onevault.pipeline.answer import Answer
 from onevault.pipeline.authenticate import Authenticate
 from onevault.pipeline.call import Call
 from onevault.pipeline.caller import CallerRequest
+from onevault.pipeline.closing import Closing
 from onevault.pipeline.record import Record
 from onevault.pipeline.reserve import Reserve
 from onevault.pipeline.route import Route
@@ -21,7 +22,7 @@ class Exchange:
     """Opens a call: entering gives an answer that has begun, or raises the Fault to tell the caller.
 
     Leaving, for whatever reason, closes the provider's connection, settles the money, records the call and gives back its
-    place, in this order; after that the answer's `receipt` says what it cost.
+    place, begun in this order; after that all of it is done, and the answer's `receipt` says what it cost.
     """
 
     authenticate: Authenticate
@@ -34,13 +35,13 @@ class Exchange:
     @asynccontextmanager
     async def open(self, request: CallerRequest) -> AsyncGenerator[Answer]:
         principal = await self.authenticate(request.credential, request.address)
-        async with self.admit(principal, request) as admission:
+        async with Closing() as closing, self.admit(principal, request, closing) as admission:
             incoming = await request.read()
             async with self.record(principal, request, incoming) as receipt:
                 plan = self.route(principal, incoming)
                 async with (
-                    self.admit.at_target(principal, plan, request),
-                    self.reserve(principal, plan, receipt) as tab,
+                    self.admit.at_target(principal, plan, request, closing),
+                    self.reserve(principal, plan, receipt, closing) as tab,
                     self.call(tab.plan, tab, receipt) as events,
                 ):
                     yield Answer(incoming, principal, admission, tab.plan, receipt, events)

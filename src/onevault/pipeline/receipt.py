@@ -11,7 +11,7 @@ from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal, ScopeId
 from onevault.core.money import ZERO, Nanos
-from onevault.core.ports import Plan, Target
+from onevault.core.ports import Plan, Standing, Target
 from onevault.core.records import AttemptRecord, Caller, Outcome, Settled
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
 from onevault.pipeline.caller import CallerGone, CallerRequest
@@ -51,6 +51,8 @@ class Receipt:
     usage: Usage = NO_USAGE
     usage_source: UsageSource = UsageSource.PROVIDER
     ending: BaseException | None = None
+    standing: Standing | None = None
+    """How the caller stands in its limits: of a stream with its hold, of a whole answer once it is settled."""
     settled: Settled | None = None
 
     def settle(self, now_ns: int) -> Settled:

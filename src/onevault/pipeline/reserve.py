@@ -16,10 +16,10 @@ from onevault.core.money import Nanos
 from onevault.core.operations import FREE, Operation
 from onevault.core.ports import Clock, Journal, Ledger, Plan
 from onevault.core.records import Held
+from onevault.pipeline.closing import Closing
 from onevault.pipeline.hold import check_callers_budget, hold_of, limits_of, lowered
 from onevault.pipeline.receipt import Receipt
 from onevault.pipeline.tab import Tab
-from onevault.pipeline.uncancelled import uncancelled
 
 HOLDS_LOWERED_MAX: Final = 4
 """How often a smaller hold is tried: once for the caller's own budget, once for the ledger's, and again where other calls of the
@@ -41,7 +41,9 @@ class Reserve:
     clock: Clock
 
     @asynccontextmanager
-    async def __call__(self, principal: Principal, plan: Plan, receipt: Receipt) -> AsyncGenerator[Tab]:
+    async def __call__(
+        self, principal: Principal, plan: Plan, receipt: Receipt, closing: Closing
+    ) -> AsyncGenerator[Tab]:
         """The tab's plan is the one to go by: where the money left pays for less than the worst case and the plan lets it be
         lowered, its output limit is what that money pays for.
 
@@ -71,7 +73,15 @@ class Reserve:
             raise
         finally:
             receipt.cost, receipt.usage, receipt.usage_source = tab.owed(receipt.amount_held)
-            await uncancelled(self.ledger.settle(receipt.settle(self.clock.wall_ns())))
+            closing.begin(self._settle(receipt, limits))
+
+    async def _settle(self, receipt: Receipt, limits: Sequence[Limit]) -> None:
+        """A stream's headers have told of its limits before; those of a whole answer are written after this."""
+        settled = receipt.settle(self.clock.wall_ns())
+        if receipt.incoming.stream:
+            await self.ledger.settle(settled)
+        else:
+            receipt.standing = await self.ledger.settle(settled, limits)
 
     async def _held(
         self, principal: Principal, asked: Plan, receipt: Receipt, limits: Sequence[Limit]
@@ -83,14 +93,15 @@ class Reserve:
             held = hold_of(principal, plan, receipt)
             try:
                 check_callers_budget(plan, receipt.incoming, held.amount)
-                held = await self.ledger.reserve(held, limits)
+                reserved = await self.ledger.reserve(held, limits, tell=receipt.incoming.stream)
             except Fault as refusal:
                 lower = lowered(asked, receipt, refusal) if lowerings < HOLDS_LOWERED_MAX else None
                 if lower is None:
                     raise
                 plan, lowerings = lower, lowerings + 1
             else:
-                return held, plan
+                receipt.standing = reserved.standing
+                return reserved.held, plan
 
     async def _enlarge(self, tab: Tab, first: Held, receipt: Receipt, limits: Sequence[Limit]) -> bool:
         """Holds twice what is owed or held, or else all that is left, if that is more than is owed: in the ledger, then in the

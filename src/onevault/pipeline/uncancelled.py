@@ -20,7 +20,7 @@ async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
         waiting_for = work.send(None)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
-    task = asyncio.ensure_future(_resumed(work, waiting_for))
+    task = asyncio.ensure_future(resumed(work, waiting_for))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -29,7 +29,8 @@ async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _resumed(work: Coroutine[Any, Any, T], waiting_for: Any) -> T:
+async def resumed(work: Coroutine[Any, Any, T], waiting_for: Any) -> T:
+    """Awaits the rest of a coroutine that has been started and waits for `waiting_for`."""
     return await _resume(work, waiting_for)
 
 

@@ -34,8 +34,7 @@ from tests.support.redis_server import RedisServer, shared_redis
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, ScopeId, Window
-from onevault.core.ports import Admission, Figures, Ledger, Rates
-from onevault.core.records import Held
+from onevault.core.ports import Admission, Figures, Ledger, Rates, Reserved
 from onevault.stores.redis.engine import RedisEngine, open_redis
 from onevault.stores.redis.keys import TenantKeys
 from onevault.stores.redis.leases import hold_named
@@ -85,7 +84,7 @@ async def test_a_batch_is_bounded_and_decided_in_the_order_of_its_operations() -
         outcomes = await asyncio.gather(
             *(engine.ledger.reserve(held(f"a{n}", 1), limits) for n in range(200)), return_exceptions=True
         )
-        assert [isinstance(outcome, Held) for outcome in outcomes] == [True] * 100 + [False] * 100
+        assert [isinstance(outcome, Reserved) for outcome in outcomes] == [True] * 100 + [False] * 100
         assert scripts_run(server) - before == 4
 
 
@@ -94,7 +93,7 @@ async def test_more_operations_than_may_wait_are_refused_and_the_others_are_not(
         outcomes = await asyncio.gather(
             *(engine.ledger.reserve(held(f"a{n}", 1), ()) for n in range(150)), return_exceptions=True
         )
-        assert [isinstance(outcome, Held) for outcome in outcomes] == [True] * 100 + [False] * 50
+        assert [isinstance(outcome, Reserved) for outcome in outcomes] == [True] * 100 + [False] * 50
         assert (await of_organization(engine)).held == 100
 
 
@@ -329,7 +328,7 @@ async def told(work: Any) -> Any:
         answer = await work
     except Fault as fault:
         return fault.kind, fault.message, fault.retry_after_s, fault.money_left
-    return (answer.requests, answer.tokens) if isinstance(answer, Admission) else answer
+    return (answer.requests, answer.tokens, answer.quotas) if isinstance(answer, Admission) else answer
 
 
 async def play(ledger: Ledger, rates: Rates, limits: tuple[Limit, ...], steps: list[Any]) -> list[Any]:
@@ -346,11 +345,11 @@ async def play(ledger: Ledger, rates: Rates, limits: tuple[Limit, ...], steps: l
             answers.append(await told(rates.leave(Admission(f"c{call}", caller, None, None))))
         elif step == "reserve":
             began.setdefault(call, now_ns)
-            answers.append(await told(ledger.reserve(hold, limits)))
+            answers.append(await told(ledger.reserve(hold, limits, tell=True)))
         elif step == "settle":
-            answers.append(await told(ledger.settle(settled(hold, amount // 2 + 1, tokens=count))))
+            answers.append(await told(ledger.settle(settled(hold, amount // 2 + 1, tokens=count), limits)))
         elif step == "unheld":
-            answers.append(await told(ledger.settle(settled(hold, 0, was_held=False))))
+            answers.append(await told(ledger.settle(settled(hold, 0, was_held=False), limits)))
         elif step == "reset":
             answers.append(await told(ledger.reset(reset(scope, at_ns=now_ns))))
             answers.append(await told(rates.reset(reset(scope, at_ns=now_ns))))

@@ -12,6 +12,7 @@ from tests.contract.ledger.build import KEY, NOON, ORG, SECOND_NS, fault_of, hel
 from onevault.bootstrap.system import SystemClock
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Window
+from onevault.core.ports import Reserved
 from onevault.core.records import Held, Settled
 from onevault.stores.grace.allowance import Allowance
 from onevault.stores.grace.granted import FILE_NAME, keep, recall
@@ -93,9 +94,9 @@ class Store:
     async def probe(self) -> None:
         self.ask()
 
-    async def reserve(self, *given: object) -> Held:
+    async def reserve(self, *given: object, **named: object) -> Reserved:
         self.ask()
-        return await self.ledger.reserve(*given)  # type: ignore[arg-type]
+        return await self.ledger.reserve(*given, **named)  # type: ignore[arg-type]
 
     async def admit(self, *given: object, **named: object) -> object:
         self.ask()
@@ -116,9 +117,9 @@ async def test_calls_ask_until_the_probe_has_failed_too_and_again_as_soon_as_one
     caller = principal(requests(KEY, Window.MINUTE, 2))
     assert not (await rates.admit(caller, call_id="a", now_ns=NOON)).grace
     shared = await ledger.reserve(held("a", 10), ())
-    assert not shared.grace
+    assert not shared.held.grace
     store.is_there = False
-    assert (await ledger.reserve(held("b", 10), ())).grace
+    assert (await ledger.reserve(held("b", 10), ())).held.grace
     assert store.reach.is_worth_asking, "one failure stops nobody"
     assert await fault_of(ledger.reserve(held("a", 20), ())) is not None, "what is held there is not enlarged here"
     watching = asyncio.create_task(store.reach.watch())
@@ -131,8 +132,8 @@ async def test_calls_ask_until_the_probe_has_failed_too_and_again_as_soon_as_one
         await until(lambda: store.reach.since_ns is None)
     finally:
         watching.cancel()
-    assert not (await ledger.reserve(held("d", 10), ())).grace
-    assert (await ledger.reserve(msgspec.structs.replace(held("b", 20), grace=True), ())).grace
+    assert not (await ledger.reserve(held("d", 10), ())).held.grace
+    assert (await ledger.reserve(msgspec.structs.replace(held("b", 20), grace=True), ())).held.grace
     assert (store.changes, set(store.affected), store.reach.outages) == ([False, True], {"o1"}, 1)
 
 

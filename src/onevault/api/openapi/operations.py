@@ -36,6 +36,7 @@ _SAID_WITH_FAULTS = {
     "429": ("retry-after", "retry-after-ms", "x-should-retry"),
     "503": ("retry-after", "retry-after-ms"),
 }
+_OTHER_WINDOWS = "`-requests-month`, `-tokens-day` and `-tokens-month` likewise"
 _SAID_WITH_ANSWERS = {
     "x-request-id": "The call's id, for `GET /v1/requests/{id}`.",
     "x-gateway-provider": "The provider that answered.",
@@ -54,6 +55,9 @@ _SAID_WITH_ANSWERS = {
     "x-ratelimit-limit-requests": "Requests a minute that the tightest limit allows; `x-ratelimit-limit-tokens` for tokens.",
     "x-ratelimit-remaining-requests": "What is left of them now; `x-ratelimit-remaining-tokens` for tokens.",
     "x-ratelimit-reset-requests": "When all are free again (`12ms`, `6m0s`); `x-ratelimit-reset-tokens` for tokens.",
+    "x-ratelimit-limit-requests-day": f"Requests a day that the tightest limit allows; {_OTHER_WINDOWS}.",
+    "x-ratelimit-remaining-requests-day": f"What is left of them today; {_OTHER_WINDOWS}.",
+    "x-ratelimit-reset-requests-day": f"Until the organization's day ends (`23h59m8s`); {_OTHER_WINDOWS}.",
 }
 _OF_FAULTS = {
     "retry-after": "Whole seconds after which it is worth trying again.",

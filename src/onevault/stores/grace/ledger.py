@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, ScopeId
-from onevault.core.ports import Figures, Journal, Ledger
+from onevault.core.ports import Figures, Journal, Ledger, Reserved, Standing
 from onevault.core.records import Held, QuotaReset, Record, Settled
 from onevault.stores.grace.allowance import Allowance
 from onevault.stores.grace.reach import Reach
@@ -30,13 +30,13 @@ class GraceLedger:
         self._on_affected = on_affected
         self._held_shared: set[str] = set()
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
+    async def reserve(self, held: Held, limits: Sequence[Limit], *, tell: bool = False) -> Reserved:
         """As `ports.Ledger.reserve`. What is held here grows here, and what is held in the shared ledger only there."""
         if held.grace:
-            return await self._allowance.grant(held, limits)
+            return Reserved(await self._allowance.grant(held, limits))
         if self._reach.is_worth_asking:
             try:
-                answer = await self._shared.reserve(held, limits)
+                answer = await self._shared.reserve(held, limits, tell=tell)
             except Fault as fault:
                 if fault.kind is not FaultKind.STORE_UNAVAILABLE:
                     raise
@@ -51,15 +51,15 @@ class GraceLedger:
         self._on_affected(org_id)
         if held.call_id in self._held_shared or not self._allowance.fails_open(org_id):
             raise away
-        return await self._allowance.grant(held, limits)
+        return Reserved(await self._allowance.grant(held, limits))
 
-    async def settle(self, settled: Settled) -> None:
+    async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
         """As `ports.Ledger.settle`. What was held in the shared ledger is owed to it while it does not answer."""
         if settled.grace:
             await self._allowance.settle(settled)
-        else:
-            self._held_shared.discard(settled.call_id)
-            await self._shared.settle(settled)
+            return None
+        self._held_shared.discard(settled.call_id)
+        return await self._shared.settle(settled, limits)
 
     async def reset(self, reset: QuotaReset) -> None:
         """As `ports.Ledger.reset`. Raises Fault STORE_UNAVAILABLE. What was granted today stays granted."""

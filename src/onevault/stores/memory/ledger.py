@@ -11,9 +11,10 @@ from typing import Final
 
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 from onevault.core.money import Nanos
-from onevault.core.ports import Figures
+from onevault.core.ports import Figures, QuotaStanding, Reserved, Standing
 from onevault.core.records import Held, QuotaReset, Record, Settled
 from onevault.core.windows import day_and_month
+from onevault.policy.told import is_told, told_scope
 from onevault.stores.memory.minutes import TokenMinute, TokenMinutes, TokenSlice
 from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
 from onevault.stores.memory.windows import TOTAL, WindowsOfScope, WindowUsage, open_window
@@ -45,27 +46,15 @@ class MemoryLedger:
         """How many calls are held and not settled."""
         return len(self._holds)
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
+    async def reserve(self, held: Held, limits: Sequence[Limit], *, tell: bool = False) -> Reserved:
         """As `ports.Ledger.reserve`. Limits that are not about money or tokens are not the ledger's, and are passed over."""
-        call_id = held.call_id
-        if call_id in self._settled or call_id in self._settled_before:
-            return held
-        hold = self._holds.get(call_id)
-        if hold is not None:
-            self._enlarge(held, limits, hold)
-            return held
-        minutes = self._admit(held, limits)
-        slices = []
-        for minute, at_ns in minutes:
-            piece = minute.slice_at(at_ns)
-            piece.change(held.tokens)
-            slices.append(piece)
-        self._hold(held, tuple(slices))
-        return held
+        self._reserve(held, limits)
+        return Reserved(held, self._standing(held, held.at_ns, limits) if tell else None)
 
-    async def settle(self, settled: Settled) -> None:
+    async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
         """As `ports.Ledger.settle`. A call whose hold is not known (it was held before a restart) counts in full."""
         self._settle(settled)
+        return None if limits is None else self._standing(settled, settled.started_ns, limits)
 
     async def reset(self, reset: QuotaReset) -> None:
         """As `ports.Ledger.reset`: money, tokens and requests of the running day and month. The total and the tokens of the
@@ -112,6 +101,47 @@ class MemoryLedger:
                 self._settle(record)
             case QuotaReset():
                 self._reset(record)
+
+    def _reserve(self, held: Held, limits: Sequence[Limit]) -> None:
+        call_id = held.call_id
+        if call_id in self._settled or call_id in self._settled_before:
+            return
+        hold = self._holds.get(call_id)
+        if hold is not None:
+            self._enlarge(held, limits, hold)
+            return
+        minutes = self._admit(held, limits)
+        slices = []
+        for minute, at_ns in minutes:
+            piece = minute.slice_at(at_ns)
+            piece.change(held.tokens)
+            slices.append(piece)
+        self._hold(held, tuple(slices))
+
+    def _standing(self, record: Held | Settled, at_ns: int, limits: Sequence[Limit]) -> Standing:
+        day, month = day_and_month(at_ns, record.time_zone)
+        tightest: Limit | None = None
+        tightest_left = spent = 0
+        quotas: dict[Window, QuotaStanding | None] = {Window.DAY: None, Window.MONTH: None}
+        for limit in limits:
+            metric = limit.metric
+            if (metric is not Metric.MONEY and metric is not Metric.TOKENS) or not is_told(limit):
+                continue
+            usage = self._usage(limit, day, month) or _NONE
+            if metric is Metric.MONEY:
+                left = limit.maximum - usage.money - usage.held
+                if tightest is None or left < tightest_left:
+                    tightest, tightest_left, spent = limit, left, usage.money
+            else:
+                left = max(0, limit.maximum - usage.tokens - usage.tokens_held)
+                known = quotas[limit.window]
+                if known is None or left < known.remaining:
+                    quotas[limit.window] = QuotaStanding(Metric.TOKENS, limit.window, limit.maximum, left)
+        told = tuple(quota for quota in quotas.values() if quota is not None)
+        if tightest is None:
+            windows = self._scopes.get(told_scope(record.scopes), {})
+            return Standing(Nanos(windows.get(month, _NONE).money), quotas=told)
+        return Standing(Nanos(spent), Nanos(tightest.maximum), Nanos(max(0, tightest_left)), told)
 
     def _enlarge(self, held: Held, limits: Sequence[Limit], hold: _Hold) -> None:
         """Raises Fault where a limit does not leave room for what is more."""

@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from onevault.core.identity import Metric, Principal, ScopeId, Window
-from onevault.core.ports import Admission, RateStanding
+from onevault.core.ports import Admission, QuotaStanding, RateStanding
 from onevault.core.records import QuotaReset, Record, Settled
 from onevault.core.windows import NS_PER_S, day_and_month
+from onevault.policy.told import is_told
 from onevault.stores.memory.attempts import Attempts
 from onevault.stores.memory.minutes import MINUTE_NS, TokenMinutes
 from onevault.stores.memory.refusals import over_concurrency, over_requests, window_ends_in_s
@@ -57,6 +58,7 @@ class MemoryRates:
         day, month = day_and_month(now_ns, principal.time_zone)
         scopes = self._attempts_of(principal.scopes, now_ns)
         minutes: dict[ScopeId, _Minute] = {}
+        quotas: dict[Window, QuotaStanding | None] = {Window.DAY: None, Window.MONTH: None}
         for limit in principal.limits:
             metric, window = limit.metric, limit.window
             if metric is Metric.REQUESTS:
@@ -69,9 +71,14 @@ class MemoryRates:
                     minutes[limit.scope] = starts, at_ns, limit.maximum
                 elif window is not Window.DAY and window is not Window.MONTH:
                     raise ValueError(f"requests cannot be limited per {window}")
-                elif attempts.counts.get(day if window is Window.DAY else month, 0) >= limit.maximum:
-                    wait_s = window_ends_in_s(window, at_ns=now_ns, time_zone=principal.time_zone)
-                    raise over_requests(limit, retry_after_s=wait_s)
+                else:
+                    left = limit.maximum - attempts.counts.get(day if window is Window.DAY else month, 0) - 1
+                    if left < 0:
+                        wait_s = window_ends_in_s(window, at_ns=now_ns, time_zone=principal.time_zone)
+                        raise over_requests(limit, retry_after_s=wait_s)
+                    known = quotas[window]
+                    if (known is None or left < known.remaining) and is_told(limit):
+                        quotas[window] = QuotaStanding(metric, window, limit.maximum, left)
             elif metric is Metric.CONCURRENCY and scopes[limit.scope].running >= limit.maximum:
                 raise over_concurrency(limit)
         for starts, at_ns, _ in minutes.values():
@@ -86,7 +93,13 @@ class MemoryRates:
                 attempts.count(day)
                 attempts.count(month)
         self._running[call_id] = tuple(scopes.values())
-        return Admission(call_id, principal, _tightest(minutes), tokens)
+        return Admission(
+            call_id,
+            principal,
+            _tightest(minutes),
+            tokens,
+            tuple(quota for quota in quotas.values() if quota is not None),
+        )
 
     async def leave(self, admission: Admission) -> None:
         """As `ports.Rates.leave`."""

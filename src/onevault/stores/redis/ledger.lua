@@ -41,6 +41,31 @@ local function money_left(limits, scopes, day, month, held_high, held_low)
   return least_high, least_low
 end
 
+-- Where the caller stands in the limits that are told, each { its number, as above }: the number of the one of money with the least
+-- left (0: none), what is spent and left in it, and the numbers of the tightest of tokens per day and month and what is left of them.
+local function standing(told, scopes, day, month)
+  if #told == 0 then return false end
+  local number, spent_high, spent_low, left_high, left_low = 0, 0, 0, 0, 0
+  local tokens, tokens_left = { 0, 0 }, { 0, 0 }
+  for _, limit in ipairs(told) do
+    local kind, which = limit[2], limit[4]
+    local figures = window(scopes[limit[3] * KEYS_OF_SCOPE + 1], which == 1 and day or which == 2 and month or '')
+    if kind == PER_WINDOW_TOKENS then
+      local left = limit[5] - figures[TOKENS] - figures[TOKENS_HELD]
+      if tokens[which] == 0 or left < tokens_left[which] then tokens[which], tokens_left[which] = limit[1], left end
+    elseif kind == PER_WINDOW_MONEY then
+      local high, low = normal(limit[5] - figures[MONEY], limit[6] - figures[MONEY + 1])
+      high, low = normal(high - figures[HELD], low - figures[HELD + 1])
+      if number == 0 or is_more(left_high, left_low, high, low) then
+        number, spent_high, spent_low, left_high, left_low = limit[1], figures[MONEY], figures[MONEY + 1], high, low
+      end
+    else
+      spent_high, spent_low = figures[MONEY], figures[MONEY + 1]
+    end
+  end
+  return { number, spent_high, spent_low, left_high, left_low, tokens[1], tokens_left[1], tokens[2], tokens_left[2] }
+end
+
 -- The windows of the first `count` scopes of an operation, to be changed.
 local function each_window(scopes, count, day, month, change)
   for place = 1, count * KEYS_OF_SCOPE, KEYS_OF_SCOPE do
@@ -60,15 +85,17 @@ local function change_slices(slices, scopes, tokens)
 end
 
 function operations.reserve(key, scopes, given)
-  local id, s, ns, high, low, tokens, count, day, month, hold, limits = unpack(given)
+  local id, s, ns, high, low, tokens, count, day, month, hold, limits, told = unpack(given)
   local call = call_of(key)
   if call.settled == VOID then return { GIVEN_UP } end
-  if call.settled then return { OK, false } end
+  if call.settled then return { OK, false, standing(told, scopes, day, month) } end
   -- Of what is asked, so much is held already: the windows have it in them.
   local held = call.hold or NOTHING
   local more_high, more_low, more_tokens = 0, 0, math.max(0, tokens - held[3])
   if is_more(high, low, held[1], held[2]) then more_high, more_low = normal(high - held[1], low - held[2]) end
-  if call.hold and more_high == 0 and more_low == 0 and more_tokens == 0 then return { OK, true } end
+  if call.hold and more_high == 0 and more_low == 0 and more_tokens == 0 then
+    return { OK, true, standing(told, scopes, day, month) }
+  end
   local minutes = {}
   for number, limit in ipairs(limits) do
     if limit[1] == PER_MINUTE_TOKENS then
@@ -101,7 +128,7 @@ function operations.reserve(key, scopes, given)
     held[1], held[2] = normal(held[1] + more_high, held[2] + more_low)
     held[3] = held[3] + more_tokens
     changed(key, call, id, false)
-    return { OK, true }
+    return { OK, true, standing(told, scopes, day, month) }
   end
   local slices = {}
   for _, counted in ipairs(minutes) do
@@ -114,7 +141,7 @@ function operations.reserve(key, scopes, given)
   end)
   call.hold = { high, low, tokens, hold, slices }
   changed(key, call, id, true)
-  return { OK, true }
+  return { OK, true, standing(told, scopes, day, month) }
 end
 
 -- Takes a hold out of its windows, and puts a cost, tokens and requests there instead.
@@ -132,12 +159,13 @@ end
 
 -- `released`: there was no answer to its reservation, which is given up.
 function operations.settle(key, scopes, given)
-  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said =
-    unpack(given)
+  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said, told = unpack(given)
   local call = call_of(key)
   local hold, put_down = call.hold, type(call.settled) == 'table' and call.settled
   if hold and hold[4] ~= hold_said then return { MOVED, hold[4] } end
-  if not hold and (call.settled == true or not (was_held or released)) then return { OK } end
+  if not hold and (call.settled == true or not (was_held or released)) then
+    return { OK, standing(told, scopes, day, month) }
+  end
   if hold then
     held_high, held_low = hold[1], hold[2]
     replace(hold, scopes, count, day, month, high, low, tokens, was_held and 1 or 0)
@@ -155,7 +183,7 @@ function operations.settle(key, scopes, given)
   end
   call.hold, call.settled = false, not released or VOID
   changed(key, call, id, false)
-  return { OK }
+  return { OK, standing(told, scopes, day, month) }
 end
 
 -- Ends the leases of a call that nobody renews. The first time it is asked without knowing the call's scopes, and told them.

@@ -12,13 +12,13 @@ from typing import Final
 from onevault.core.faults import Fault
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 from onevault.core.money import NANOS_PER_USD, Nanos
-from onevault.core.ports import Figures
+from onevault.core.ports import Figures, Reserved, Standing
 from onevault.core.records import Held, QuotaReset, Settled
 from onevault.core.windows import NS_PER_S, day_and_month
 from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
-from onevault.stores.redis.batches import Batches
+from onevault.stores.redis.batches import OWED, Batches
 from onevault.stores.redis.leases import HELD, Leases, hold_named, windows_of_hold
-from onevault.stores.redis.limits import ByIdentity, LedgerLimits, ledger_limits
+from onevault.stores.redis.limits import ByIdentity, LedgerLimits, ledger_limits, quotas_told
 from onevault.stores.redis.operations import GIVEN_UP, MOVED, REFUSED, Answer, Operation
 
 TenantOf = Callable[[ScopeId], str]
@@ -35,7 +35,7 @@ class RedisLedger:
         self._tenant_of = tenant_of
         self._known: ByIdentity[LedgerLimits] = ByIdentity()
 
-    async def reserve(self, held: Held, limits: Sequence[Limit]) -> Held:
+    async def reserve(self, held: Held, limits: Sequence[Limit], *, tell: bool = False) -> Reserved:
         """As `ports.Ledger.reserve`. Raises Fault STORE_UNAVAILABLE where it is not known to be held; should it be all the
         same, it is given back: at once if the store answers, else as soon as it does, at the latest with its lease. To reserve the
         same call again is then refused too; to settle it is not. Of a hold that was to be enlarged nothing is given back: it is as
@@ -50,7 +50,7 @@ class RedisLedger:
         counted_keys = scope_keys = keys.of_scopes(plan.scopes)
 
         def release() -> Operation:
-            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold)
+            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold, ())
             return Operation("settle", call_key, counted_keys, nothing, is_owed=True)
 
         given = (
@@ -63,6 +63,7 @@ class RedisLedger:
             month,
             hold,
             plan.given,
+            plan.told if tell else (),
         )
         # A hold that is not known to have been enlarged stands all the same, and its settlement takes it out as large as it is.
         undo = None if self._leases.has(call_id, HELD) else release
@@ -73,16 +74,17 @@ class RedisLedger:
             raise self._batches.away()
         if answer[1]:
             self._leases.begin(lane, call_id, HELD)
-        return held
+        return Reserved(held, _standing(answer[2], plan))
 
-    async def settle(self, settled: Settled) -> None:
+    async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
         """As `ports.Ledger.settle`. Returns when the store has taken the settlement, or is known not to answer: then it is owed,
         and its hold stays. Raises Fault STORE_UNAVAILABLE only when too many are owed already."""
         lane = self._batches.lane(settled.caller.tenant_id)
         keys, call_id = lane.keys, settled.call_id
         day, month = day_and_month(settled.started_ns, settled.time_zone)
-        scopes = settled.scopes
-        hold = hold_named(day, month, "\n".join(scopes))
+        plan = ledger_limits(settled.scopes, ()) if limits is None else self._limits(settled.scopes, limits)
+        scopes, counted, told = plan.scopes, plan.counted, () if limits is None else plan.told
+        hold = hold_named(day, month, plan.joined)
         usage = settled.usage
         figures = (
             call_id,
@@ -97,15 +99,16 @@ class RedisLedger:
             self._leases.end(call_id, HELD)
 
         while True:
-            given = (*figures, len(scopes), day, month, hold)
+            given = (*figures, counted, day, month, hold, told)
             scope_keys = keys.of_scopes(scopes)
             operation = Operation("settle", keys.call(call_id), scope_keys, given, is_owed=True, after=over)
             answer = await self._batches.ask(lane, operation)
             if answer[0] != MOVED:
-                return
-            # It was held in other windows than its settlement says: those of the hold count.
-            hold = answer[1]
+                return _standing(answer[1], plan) if answer is not OWED else None
+            # It was held in other windows than its settlement says: those of the hold count, and nobody's standing in them is known.
+            hold, told = answer[1], ()
             day, month, scopes = windows_of_hold(hold)
+            counted = len(scopes)
 
     async def reset(self, reset: QuotaReset) -> None:
         """As `ports.Ledger.reset`. Raises Fault STORE_UNAVAILABLE; to repeat it is harmless."""
@@ -153,6 +156,17 @@ def _refusal(answer: Answer, plan: LedgerLimits, held: Held) -> Fault:
     if is_money:
         refusal.money_left = max(0, _nanos(answer[3], answer[4]))
     return refusal
+
+
+def _standing(answer: list[int] | bool, plan: LedgerLimits) -> Standing | None:
+    if isinstance(answer, bool):
+        return None
+    number, spent_usd, spent, left_usd, left, *quotas = answer
+    found = quotas_told(plan.of, quotas)
+    if not number:
+        return Standing(_nanos(spent_usd, spent), quotas=found)
+    maximum = Nanos(plan.of[number - 1].maximum)
+    return Standing(_nanos(spent_usd, spent), maximum, Nanos(max(0, _nanos(left_usd, left))), found)
 
 
 def _nanos(dollars: int, nanos: int) -> Nanos:

@@ -9,24 +9,28 @@ import msgspec
 
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 from onevault.core.money import NANOS_PER_USD
+from onevault.core.ports import QuotaStanding
+from onevault.policy.told import is_told, told_scope
 
 _KNOWN_MAX: Final = 20_000
 _TOKENS_MAX: Final = 2**53
 _PLACES: Final = {Window.NOW: 0, Window.DAY: 1, Window.MONTH: 2, Window.TOTAL: 3}
-_MONEY, _TOKENS, _TOKENS_PER_MINUTE = 1, 2, 3
+_MONEY, _TOKENS, _TOKENS_PER_MINUTE, _SPENT = 1, 2, 3, 4
 _PER_MINUTE, _CONCURRENT, _PER_CALENDAR = 1, 2, 3
 
 T = TypeVar("T")
 
 
 class LedgerLimits(msgspec.Struct, frozen=True):
-    """`scopes` begin with the `counted` ones, after which come those that only have a limit; `of` are the limits in `given`."""
+    """`scopes` begin with the `counted` ones, after which come those that only have a limit; `of` are the limits in `given`; `told` are
+    those whose standing is told, each behind its number in `of` (from 1); with none of money among them, the month of the user."""
 
     scopes: tuple[ScopeId, ...]
     counted: int
     joined: str
     given: tuple[tuple[int, ...], ...]
     of: tuple[Limit, ...]
+    told: tuple[tuple[int, ...], ...] = ()
 
 
 class RatesLimits(msgspec.Struct, frozen=True):
@@ -58,7 +62,10 @@ def ledger_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> Ledge
         else:
             given.append((_TOKENS, scope, _PLACES[limit.window], min(limit.maximum, _TOKENS_MAX), 0))
         of.append(limit)
-    return LedgerLimits(tuple(everywhere), len(scopes), "\n".join(scopes), tuple(given), tuple(of))
+    told = [(place, *given[place - 1]) for place, limit in enumerate(of, start=1) if is_told(limit)]
+    if all(kind != _MONEY for _, kind, *_ in told):
+        told.append((0, _SPENT, everywhere.index(told_scope(scopes)), _PLACES[Window.MONTH], 0, 0))
+    return LedgerLimits(tuple(everywhere), len(scopes), "\n".join(scopes), tuple(given), tuple(of), tuple(told))
 
 
 def rates_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> RatesLimits:
@@ -71,15 +78,25 @@ def rates_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> RatesL
         if metric is Metric.TOKENS and window is Window.MINUTE:
             tokens.append((scopes.index(limit.scope), min(limit.maximum, _TOKENS_MAX)))
         elif metric is Metric.CONCURRENCY:
-            given.append((_CONCURRENT, scopes.index(limit.scope), _PLACES[Window.TOTAL], limit.maximum))
+            given.append((_CONCURRENT, scopes.index(limit.scope), _PLACES[Window.TOTAL], limit.maximum, 0))
             of.append(limit)
         elif metric is Metric.REQUESTS:
             if window not in (Window.MINUTE, Window.DAY, Window.MONTH):
                 raise ValueError(f"requests cannot be limited per {window}")
             kind = _PER_MINUTE if window is Window.MINUTE else _PER_CALENDAR
-            given.append((kind, scopes.index(limit.scope), _PLACES.get(window, 0), limit.maximum))
+            given.append((kind, scopes.index(limit.scope), _PLACES.get(window, 0), limit.maximum, int(is_told(limit))))
             of.append(limit)
     return RatesLimits("\n".join(scopes), tuple(given), tuple(tokens), tuple(of))
+
+
+def quotas_told(of: tuple[Limit, ...], answer: Sequence[int]) -> tuple[QuotaStanding, ...]:
+    """How the caller stands in quotas, from pairs of a limit's number (0: none) and what is left of it."""
+    found: list[QuotaStanding] = []
+    for number, left in zip(answer[::2], answer[1::2], strict=True):
+        if number:
+            limit = of[number - 1]
+            found.append(QuotaStanding(limit.metric, limit.window, limit.maximum, max(0, left)))
+    return tuple(found)
 
 
 class ByIdentity(Generic[T]):

@@ -40,10 +40,10 @@ function operations.admit(key, scopes, given)
   local id, s, ns, count, joined, day, month, limits, token_limits = unpack(given)
   local tokens = standing_of_tokens(scopes, token_limits, s, ns)
   local call = call_of(key)
-  if call.run then return { OK, false, tokens } end
-  local minutes = {}
+  if call.run then return { OK, false, tokens, {} } end
+  local minutes, quotas, quotas_left = {}, { 0, 0 }, { 0, 0 }
   for number, limit in ipairs(limits) do
-    local kind, scope, which, maximum = unpack(limit)
+    local kind, scope, which, maximum, is_told = unpack(limit)
     if kind == PER_MINUTE then
       local minute = attempts_of(scopes[scope * KEYS_OF_SCOPE + REQUEST_MINUTE])
       local at_s, at_ns = advance_attempts(minute, s, ns)
@@ -59,6 +59,10 @@ function operations.admit(key, scopes, given)
       local figures = window(scopes[scope * KEYS_OF_SCOPE + 1], which == 1 and day or which == 2 and month or '')
       local used = figures[kind == CONCURRENT and RUNNING or ATTEMPTS]
       if used >= maximum then return { REFUSED, number, -1 } end
+      local left = maximum - used - 1
+      if is_told == 1 and (quotas[which] == 0 or left < quotas_left[which]) then
+        quotas[which], quotas_left[which] = number, left
+      end
     end
   end
   local tightest = false
@@ -79,7 +83,7 @@ function operations.admit(key, scopes, given)
   change_running(scopes, 1, count, 1)
   call.run = joined
   changed(key, call, id, true)
-  return { OK, tightest, tokens }
+  return { OK, tightest, tokens, { quotas[1], quotas_left[1], quotas[2], quotas_left[2] } }
 end
 
 function operations.leave(key, scopes, given)

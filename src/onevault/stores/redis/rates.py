@@ -14,7 +14,7 @@ from onevault.stores.memory.refusals import over_concurrency, over_requests, win
 from onevault.stores.redis.batches import Batches
 from onevault.stores.redis.leases import RUNNING, Leases
 from onevault.stores.redis.ledger import TenantOf
-from onevault.stores.redis.limits import ByIdentity, RatesLimits, rates_limits
+from onevault.stores.redis.limits import ByIdentity, RatesLimits, quotas_told, rates_limits
 from onevault.stores.redis.operations import REFUSED, Answer, Operation
 
 
@@ -45,7 +45,9 @@ class RedisRates:
         if answer[0] == REFUSED:
             raise _refusal(answer, plan, principal, now_ns)
         self._leases.begin(lane, call_id, RUNNING)
-        return Admission(call_id, principal, _standing(answer[1]), _standing(answer[2]))
+        return Admission(
+            call_id, principal, _standing(answer[1]), _standing(answer[2]), quotas_told(plan.of, answer[3])
+        )
 
     async def leave(self, admission: Admission) -> None:
         """As `ports.Rates.leave`. Returns when the store has taken it, or is known not to answer: then it is owed."""
