@@ -17,8 +17,9 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from onevault.stores.redis.link import CommandTimeout, Link
 from onevault.stores.redis.scripts import Script
 from onevault.stores.redis.settings import RedisSettings
 
@@ -36,6 +37,19 @@ class Unreachable(Exception):
         self.is_known_undone = is_known_undone
 
 
+class _NoScript(Exception):
+    """The store does not know the script (yet)."""
+
+
+class _Moved(Exception):
+    """The keys are at another node of the cluster."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.host, _, port = said.rpartition(" ")[2].rpartition(":")
+        self.port = int(port)
+
+
 class _Node:
     """One server, with the connections to it that nobody uses at the moment."""
 
@@ -43,7 +57,7 @@ class _Node:
 
     def __init__(self, factory: ConnectionPool) -> None:
         self.factory = factory
-        self.idle: list[AbstractConnection] = []
+        self.idle: list[Link] = []
 
 
 class RedisConnection:
@@ -81,7 +95,7 @@ class RedisConnection:
             node = self._moved.get(tag, self._first)
             try:
                 return await self._run(node, script, keys, arguments, timeout_s or self._settings.command_timeout_s)
-            except MovedError as moved:
+            except _Moved as moved:
                 self._moved[tag] = self._node(moved.host, moved.port)
             except Unreachable:
                 # A node that died may have been replaced: any other one knows.
@@ -94,7 +108,7 @@ class RedisConnection:
         self._is_closed = True
         for node in (self._first, *self._others.values()):
             while node.idle:
-                await node.idle.pop().disconnect()
+                node.idle.pop().close()
 
     def _node(self, host: str, port: int) -> _Node:
         """The server of a cluster at an address; an empty host means the one that said so."""
@@ -114,7 +128,7 @@ class RedisConnection:
         arguments: Sequence[bytes | str | int],
         timeout_s: float,
     ) -> bytes:
-        """Raises MovedError where the keys are elsewhere, else Unreachable."""
+        """Raises _Moved where the keys are elsewhere, else Unreachable."""
         packed = _packed("EVALSHA", script.sha, keys, arguments)
         try:
             while node.idle:
@@ -124,16 +138,16 @@ class RedisConnection:
                 except ConnectionResetError:
                     continue
             return await self._ask(node, await self._connected(node), packed, timeout_s)
-        except NoScriptError:
+        except _NoScript:
             packed = _packed("EVAL", script.text, keys, arguments)
         except ConnectionResetError as error:
             raise Unreachable(error, is_known_undone=False) from None
         try:
             return await self._ask(node, await self._connected(node), packed, timeout_s)
-        except (ConnectionResetError, NoScriptError) as error:
+        except (ConnectionResetError, _NoScript) as error:
             raise Unreachable(error, is_known_undone=False) from None
 
-    async def _connected(self, node: _Node) -> AbstractConnection:
+    async def _connected(self, node: _Node) -> Link:
         if node.idle:
             return node.idle.pop()
         connection: AbstractConnection = node.factory.make_connection()  # type: ignore[no-untyped-call]
@@ -146,33 +160,35 @@ class RedisConnection:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        return connection
+        return Link(connection)
 
-    async def _ask(self, node: _Node, connection: AbstractConnection, packed: bytes, timeout_s: float) -> bytes:
-        """Raises ConnectionResetError where the connection is lost, NoScriptError, MovedError, Unreachable for all else."""
-        is_whole = False
+    async def _ask(self, node: _Node, link: Link, packed: bytes, timeout_s: float) -> bytes:
+        """Raises ConnectionResetError where the connection is lost, _NoScript, _Moved, Unreachable for all else."""
         try:
-            async with asyncio.timeout(timeout_s):
-                await connection.send_packed_command(packed, check_health=False)
-                answer: bytes = await connection.read_response(disconnect_on_error=False)
-            is_whole = True
-        except (NoScriptError, MovedError):
-            is_whole = True
-            raise
-        except ResponseError as error:
-            is_whole = True
-            raise Unreachable(error, is_known_undone=True) from None
-        except TimeoutError as error:
+            answer = await link.ask(packed, timeout_s)
+        except CommandTimeout as error:
             raise Unreachable(error, is_known_undone=False) from None
-        except (RedisError, OSError) as error:
-            raise ConnectionResetError(str(error)) from None
-        finally:
-            if is_whole and not self._is_closed:
-                node.idle.append(connection)
-            else:
-                # An answer that is still on its way must never be taken for that of the next command.
-                await connection.disconnect(nowait=True)
-        return answer
+        except BaseException:
+            link.close()
+            raise
+        if self._is_closed:
+            link.close()
+        else:
+            node.idle.append(link)
+        if isinstance(answer, Exception):
+            raise _refusal(str(answer))
+        whole: bytes = answer
+        return whole
+
+
+def _refusal(said: str) -> Exception:
+    """What an error of the store's is to us."""
+    kind = said.partition(" ")[0]
+    if kind == "NOSCRIPT":
+        return _NoScript(said)
+    if kind == "MOVED":
+        return _Moved(said)
+    return Unreachable(said, is_known_undone=True)
 
 
 def _packed(command: str, script: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
