@@ -6,20 +6,33 @@ import os
 import socket
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from onevault.admin.inputs import (
+    CreateKey,
+    CreateOrganization,
+    CreateTeam,
+    CreateUser,
+    UpdateKey,
+    UpdateOrganization,
+    UpdateTeam,
+    UpdateUser,
+)
 from tests.support.commands import Shell
 from tests.support.processes import GatewayProcess, free_port, http
 
+GROUPS = ("orgs", "teams", "users", "keys")
 COMMANDS = [
     [],
     ["serve"],
     ["simulate"],
     ["check-config"],
     ["doctor"],
-    *([group] for group in ("orgs", "users", "keys")),
-    *([group, verb] for group in ("orgs", "users", "keys") for verb in ("create", "list", "revoke")),
+    *([group] for group in GROUPS),
+    *([group, verb] for group in GROUPS for verb in ("create", "update", "list", "revoke")),
 ]
 
 
@@ -34,7 +47,7 @@ def test_every_command_has_help(shell: Shell, command: list[str]) -> None:
     assert done.code == 0
     assert done.out.startswith("Usage: onevault")
     assert done.err == ""
-    if len(command) == 2 or (command and command[0] not in ("orgs", "users", "keys")):
+    if len(command) == 2 or (command and command[0] not in GROUPS):
         assert "--json" in done.out
 
 
@@ -64,6 +77,11 @@ MISUSED = [
     ["orgs", "create", "n" * 10_000],
     ["users", "create", "someone@example.com"],
     ["users", "create", "no address", "--org", "org_x"],
+    ["users", "create", "a@b.example", "--org", "org_x", "--tokens-per-minute", "-5"],
+    ["users", "create", "a@b.example", "--org", "org_x", "--model-limits", "{"],
+    ["users", "create", "a@b.example", "--org", "org_x", "--model-limits", '{"gpt-5": {"per_year": 1}}'],
+    ["users", "update", "usr_x", "--unset", "status"],
+    ["users", "update", "usr_x", "--unset", "daily-limit-usd", "--daily-limit-usd", "1"],
     ["keys", "create"],
     ["keys", "create", "--user", "u", "--expires-at", "soon"],
 ]
@@ -282,6 +300,13 @@ def test_organizations_users_and_keys_are_made_listed_and_ended_beside_a_running
     assert any(key["key_id"] in line for line in table)
     assert gateway.admin(f"/users/{user['user_id']}/api-keys/{key['key_id']}")["status"] == "active"
 
+    changed = beside("keys", "update", key["key_id"], "--tokens-per-minute", "7", "--unset", "allowed_models", "--json")
+    assert (changed.json["tokens_per_minute"], changed.json["allowed_models"], changed.json["version"]) == (7, None, 2)
+    assert (
+        beside("orgs", "update", org["org_id"], "--suspended").out == f"Organization {org['org_id']} has version 2.\n"
+    )
+    assert gateway.admin(f"/organizations/{org['org_id']}")["status"] == "suspended"
+
     assert beside("keys", "revoke", key["key_id"]).out == f"Revoked key {key['key_id']}.\n"
     assert beside("keys", "list", "--user", user["user_id"], "--json").json["data"][0]["status"] == "revoked"
     assert beside("users", "revoke", user["user_id"], "--json").json["status"] == "deleted"
@@ -304,3 +329,61 @@ def test_who_sets_up_before_the_first_start_is_told_how_to_get_a_key(shell: Shel
         assert [one["org_id"] for one in gateway.admin("/organizations")["data"]] == [org["org_id"]]
     finally:
         gateway.stop()
+
+
+VALUES = {"number": "1.5", "integer": "7", "boolean": None, "object": '{"gpt-5": {"daily_token_limit": 9}}'}
+APART = {
+    "name": "An organization",
+    "monthly_budget_usd": "3",
+    "email": "all@example.com",
+    "time_zone": "Asia/Tokyo",
+    "failure_mode": "fail_open",
+    "compliance_level": "NONE",
+    "priority_tier": "PREMIUM",
+    "byok": "off",
+    "provider_limits": '{"openai": {"daily_limit_usd": 2}}',
+    "webhook_url": "https://hooks.example.com/x",
+    "expires_at": "2099-01-31T00:00:00Z",
+    "allowed_models": "gpt-5",
+    "allowed_providers": "openai",
+    "allowed_addresses": "192.0.2.0/24",
+}
+
+
+def test_every_field_that_the_admin_api_takes_can_be_said(shell: Shell) -> None:
+    ids: dict[str, str] = {}
+    for group, verb, model, wanted in (
+        ("orgs", "create", CreateOrganization, ()),
+        ("teams", "create", CreateTeam, ("org",)),
+        ("users", "create", CreateUser, ("org", "team")),
+        ("keys", "create", CreateKey, ("user",)),
+        ("orgs", "update", UpdateOrganization, ()),
+        ("teams", "update", UpdateTeam, ()),
+        ("users", "update", UpdateUser, ("team",)),
+        ("keys", "update", UpdateKey, ()),
+    ):
+        said = {name: APART.get(name) or VALUES.get(kind_of(schema)) for name, schema in fields(model).items()}
+        said = {name: value for name, value in said.items() if name not in ("org_id", "team_id", "suspended")}
+        subject = {"orgs": "name", "teams": "name", "users": "email"}.get(group) if verb == "create" else None
+        options = [part for name in wanted for part in (f"--{name}", ids[name])]
+        for name, value in said.items():
+            if name != subject:
+                called = name.removesuffix("s") if name.startswith("allowed_") else name
+                options += [f"--{called.replace('_', '-')}", *([value] if value is not None else [])]
+        first = [said[subject]] if subject else [ids[group[:-1]]] if verb == "update" else []
+        done = shell(group, verb, *filter(None, first), *options, "--json")
+        assert done.code == 0, done
+        made = done.json
+        ids[group[:-1]] = made[{"orgs": "org_id", "teams": "team_id", "users": "user_id", "keys": "key_id"}[group]]
+        for name in said.keys() - {"test", "webhook_url"}:
+            assert made[name] not in (None, [], {}), name
+
+
+def fields(model: type[BaseModel]) -> dict[str, Any]:
+    found: dict[str, Any] = model.model_json_schema()["properties"]
+    return found
+
+
+def kind_of(schema: dict[str, Any]) -> str:
+    kind = schema.get("type") or schema["anyOf"][0]["type"]
+    return str(kind[0] if isinstance(kind, list) else kind)

@@ -1,4 +1,4 @@
-"""`onevault orgs|teams|users|keys create|list|revoke`: the admin API's own changes, made straight in the vault.
+"""`onevault orgs|teams|users|keys create|update|list|revoke`: the admin API's own changes, made straight in the vault.
 
 A gateway that runs on the same data directory follows within a second.
 """
@@ -15,14 +15,27 @@ from pydantic import BaseModel
 
 from onevault.admin import commands, outputs, team_commands
 from onevault.admin.commands import Actor, Office
-from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser
+from onevault.admin.inputs import (
+    CreateKey,
+    CreateOrganization,
+    CreateTeam,
+    CreateUser,
+    UpdateKey,
+    UpdateOrganization,
+    UpdateTeam,
+    UpdateUser,
+)
 from onevault.bootstrap.office import open_office
+from onevault.cli.options import Given, asked, taking
 from onevault.cli.output import Json, show, told
 from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import ApiKey
 
 T = TypeVar("T")
 Config = Annotated[Path | None, typer.Option("--config", help="The configuration file.")]
-Usd = Annotated[float | None, typer.Option(help="US dollars.")]
+Unset = Annotated[
+    list[str] | None, typer.Option(help="Takes the limit or value of this field away (monthly_limit_usd); repeatable.")
+]
 _ACTOR = Actor("command line")
 _PAGE = 1_000_000
 
@@ -41,13 +54,20 @@ def _in_office(config: Path | None, work: Callable[[Office], Awaitable[T]], *, a
         return asyncio.run(run())
 
 
-def _said(**values: Any) -> dict[str, Any]:
-    """What was given on the command line; the rest is left to the defaults of the admin API."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _document(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json")
+
+
+def _show_changed(changed: dict[str, Any], *, as_json: bool, what: str) -> None:
+    show(changed, as_json=as_json, text=f"{what} has version {changed['version']}.")
+
+
+async def _key(office: Office, key_id: str) -> ApiKey:
+    await office.register.refresh()
+    found = next((one for one in office.register.everything()[2] if one.key_id == key_id), None)
+    if found is None:
+        raise Fault(FaultKind.NOT_FOUND, f"There is no API key {key_id}.", param="key_id")
+    return found
 
 
 def _table(rows: list[dict[str, Any]], *columns: str) -> str:
@@ -58,25 +78,35 @@ def _table(rows: list[dict[str, Any]], *columns: str) -> str:
 
 
 @orgs.command("create")
+@taking(CreateOrganization, apart=("name",))
 def create_org(
     name: Annotated[str, typer.Argument(help="Unique among organizations.")],
-    monthly_budget_usd: Usd = None,
-    daily_budget_usd: Usd = None,
-    time_zone: Annotated[
-        str | None, typer.Option(help="IANA name; its days and months are the windows of budgets.")
-    ] = None,
+    given: Given,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Creates an organization."""
-    given = _said(daily_budget_usd=daily_budget_usd, time_zone=time_zone)
 
     async def work(office: Office) -> dict[str, Any]:
-        asked = commands.read(CreateOrganization, {"name": name, "monthly_budget_usd": monthly_budget_usd, **given})
-        return _document(outputs.organization_out(await commands.create_organization(office, asked, actor=_ACTOR)))
+        said = asked(CreateOrganization, {"monthly_budget_usd": None} | given, name=name)
+        return _document(outputs.organization_out(await commands.create_organization(office, said, actor=_ACTOR)))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created organization {made['org_id']} ({made['name']}).")
+
+
+@orgs.command("update")
+@taking(UpdateOrganization)
+def update_org(org_id: str, given: Given, unset: Unset = None, config: Config = None, json: Json = False) -> None:
+    """Changes what is said of an organization, and nothing else."""
+
+    async def work(office: Office) -> dict[str, Any]:
+        said = asked(UpdateOrganization, given, unset=unset)
+        return _document(
+            outputs.organization_out(await commands.update_organization(office, org_id, said, actor=_ACTOR))
+        )
+
+    _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Organization {org_id}")
 
 
 @orgs.command("list")
@@ -104,26 +134,34 @@ def revoke_org(org_id: str, config: Config = None, json: Json = False) -> None:
 
 
 @teams.command("create")
+@taking(CreateTeam, apart=("org_id", "name"))
 def create_team(
     name: Annotated[str, typer.Argument(help="Unique in the organization.")],
     org: Annotated[str, typer.Option(help="The organization's id.")],
-    monthly_limit_usd: Usd = None,
-    daily_limit_usd: Usd = None,
-    requests_per_minute: int | None = None,
+    given: Given,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Creates a team."""
-    given = _said(
-        monthly_limit_usd=monthly_limit_usd, daily_limit_usd=daily_limit_usd, requests_per_minute=requests_per_minute
-    )
 
     async def work(office: Office) -> dict[str, Any]:
-        asked = commands.read(CreateTeam, {"org_id": org, "name": name, **given})
-        return _document(outputs.team_out(await team_commands.create_team(office, asked, actor=_ACTOR)))
+        said = asked(CreateTeam, given, org_id=org, name=name)
+        return _document(outputs.team_out(await team_commands.create_team(office, said, actor=_ACTOR)))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created team {made['team_id']} ({made['name']}).")
+
+
+@teams.command("update")
+@taking(UpdateTeam)
+def update_team(team_id: str, given: Given, unset: Unset = None, config: Config = None, json: Json = False) -> None:
+    """Changes what is said of a team, and nothing else."""
+
+    async def work(office: Office) -> dict[str, Any]:
+        said = asked(UpdateTeam, given, unset=unset)
+        return _document(outputs.team_out(await team_commands.update_team(office, team_id, said, actor=_ACTOR)))
+
+    _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Team {team_id}")
 
 
 @teams.command("list")
@@ -153,30 +191,34 @@ def revoke_team(team_id: str, config: Config = None, json: Json = False) -> None
 
 
 @users.command("create")
+@taking(CreateUser, apart=("org_id", "email"))
 def create_user(
     email: Annotated[str, typer.Argument(help="Unique in the organization.")],
     org: Annotated[str, typer.Option(help="The organization's id.")],
-    team: Annotated[str | None, typer.Option(help="The id of one of its teams.")] = None,
-    monthly_limit_usd: Usd = None,
-    daily_limit_usd: Usd = None,
-    requests_per_minute: int | None = None,
+    given: Given,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Creates a user."""
-    given = _said(
-        team_id=team,
-        monthly_limit_usd=monthly_limit_usd,
-        daily_limit_usd=daily_limit_usd,
-        requests_per_minute=requests_per_minute,
-    )
 
     async def work(office: Office) -> dict[str, Any]:
-        asked = commands.read(CreateUser, {"org_id": org, "email": email, **given})
-        return _document(outputs.user_out(await commands.create_user(office, asked, actor=_ACTOR)))
+        said = asked(CreateUser, given, org_id=org, email=email)
+        return _document(outputs.user_out(await commands.create_user(office, said, actor=_ACTOR)))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created user {made['user_id']} ({made['email']}).")
+
+
+@users.command("update")
+@taking(UpdateUser)
+def update_user(user_id: str, given: Given, unset: Unset = None, config: Config = None, json: Json = False) -> None:
+    """Changes what is said of a user, and nothing else."""
+
+    async def work(office: Office) -> dict[str, Any]:
+        said = asked(UpdateUser, given, unset=unset)
+        return _document(outputs.user_out(await commands.update_user(office, user_id, said, actor=_ACTOR)))
+
+    _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"User {user_id}")
 
 
 @users.command("list")
@@ -206,43 +248,33 @@ def revoke_user(user_id: str, config: Config = None, json: Json = False) -> None
 
 
 @keys.command("create")
+@taking(CreateKey)
 def create_key(
     user: Annotated[str, typer.Option(help="The user's id.")],
-    name: Annotated[str | None, typer.Option(help="For people.")] = None,
-    expires_at: Annotated[str | None, typer.Option(help="RFC 3339, for example 2027-01-31T00:00:00Z.")] = None,
-    allowed_model: Annotated[list[str] | None, typer.Option(help="May use only this model; repeatable.")] = None,
-    allowed_provider: Annotated[
-        list[str] | None, typer.Option(help="May use only this provider entry; repeatable.")
-    ] = None,
-    allowed_address: Annotated[
-        list[str] | None, typer.Option(help="May be used only from this network (192.0.2.0/24); repeatable.")
-    ] = None,
-    monthly_limit_usd: Usd = None,
-    daily_limit_usd: Usd = None,
-    requests_per_minute: int | None = None,
-    test: Annotated[bool, typer.Option("--test", help="A gw_test_ key, which reaches only the simulator.")] = False,
+    given: Given,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Creates an API key and shows it, this once."""
-    given = _said(
-        name=name,
-        expires_at=expires_at,
-        allowed_models=allowed_model or None,
-        allowed_providers=allowed_provider or None,
-        allowed_addresses=allowed_address or None,
-        monthly_limit_usd=monthly_limit_usd,
-        daily_limit_usd=daily_limit_usd,
-        requests_per_minute=requests_per_minute,
-        test=test,
-    )
 
     async def work(office: Office) -> dict[str, Any]:
-        made = await commands.create_key(office, user, commands.read(CreateKey, given), actor=_ACTOR)
+        made = await commands.create_key(office, user, asked(CreateKey, given), actor=_ACTOR)
         return _document(outputs.new_key_out(made.key, made.text))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"{made['api_key']}\nThis is key {made['key_id']}; it is not shown again.")
+
+
+@keys.command("update")
+@taking(UpdateKey)
+def update_key(key_id: str, given: Given, unset: Unset = None, config: Config = None, json: Json = False) -> None:
+    """Changes what is said of an API key, and nothing else."""
+
+    async def work(office: Office) -> dict[str, Any]:
+        said, user_id = asked(UpdateKey, given, unset=unset), (await _key(office, key_id)).user_id
+        return _document(outputs.key_out(await commands.update_key(office, user_id, key_id, said, actor=_ACTOR)))
+
+    _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Key {key_id}")
 
 
 @keys.command("list")
@@ -267,10 +299,7 @@ def revoke_key(key_id: str, config: Config = None, json: Json = False) -> None:
     """Ends an API key for good."""
 
     async def work(office: Office) -> dict[str, Any]:
-        await office.register.refresh()
-        found = next((one for one in office.register.everything()[2] if one.key_id == key_id), None)
-        if found is None:
-            raise Fault(FaultKind.NOT_FOUND, f"There is no API key {key_id}.", param="key_id")
-        return _document(outputs.key_out(await commands.revoke_key(office, found.user_id, key_id, actor=_ACTOR)))
+        user_id = (await _key(office, key_id)).user_id
+        return _document(outputs.key_out(await commands.revoke_key(office, user_id, key_id, actor=_ACTOR)))
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Revoked key {key_id}.")
