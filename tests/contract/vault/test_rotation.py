@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.contract.vault.conftest import MovedClock
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import DataKey, Organization, ProviderKey, Status
+from onevault.core.identity import DataKey, Organization, ProviderKey, Status, Webhook, of_tenant
 from onevault.core.ports import Change, Changes, Snapshot
-from onevault.core.secret_places import Place
+from onevault.core.secret_places import Place, webhook_secret
 from onevault.policy.envelope import key_id_of
 from onevault.policy.purpose import MasterKey, master_key
 from onevault.stores.keys.keyring import Keyring, MasterKeyMissing
@@ -24,7 +25,9 @@ from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, open_vault
 
 OLD, NEW, OTHER = (master_key(base64.b64encode(bytes([n] * 4 + list(range(28)))).decode()) for n in (1, 2, 3))
-SECRETS = {f"pk_{number}": f"sk-secret-{number}".encode() for number in range(3)}
+KEYS = {f"pk_{number}": f"sk-secret-{number}".encode() for number in range(3)}
+WEBHOOKS = {"wh_one": b"whsec-one", "wh_one before": b"whsec-before", "wh_other": b"whsec-other"}
+SECRETS = KEYS | WEBHOOKS
 _ids = count()
 
 
@@ -72,7 +75,7 @@ def place(key_id: str) -> Place:
 
 async def filled(directory: VaultDirectory, clock: MovedClock) -> None:
     ring = keyring(directory, clock, OLD)
-    for number, (key_id, secret) in enumerate(SECRETS.items()):
+    for number, (key_id, secret) in enumerate(KEYS.items()):
         org_id = f"org_{number}"
         await directory.put(Change("a", "", Organization(org_id=org_id, tenant_id="default", name=org_id)))
         sealed = await ring.seal(secret, place(key_id))
@@ -87,6 +90,29 @@ async def filled(directory: VaultDirectory, clock: MovedClock) -> None:
             fingerprint=await ring.fingerprint(secret, "provider-key"),
         )
         await directory.put(Change("a", "", key))
+    for webhook_id, org_id in (("wh_one", "org_0"), ("wh_other", of_tenant("default"))):
+        where, before = webhook_secret(webhook_id), WEBHOOKS.get(f"{webhook_id} before")
+        webhook = Webhook(
+            webhook_id=webhook_id,
+            org_id=org_id,
+            url="https://hooks.example.com",
+            sealed=(await ring.seal(WEBHOOKS[webhook_id], where)).envelope,
+            previous_sealed=None if before is None else (await ring.seal(before, where)).envelope,
+        )
+        await directory.put(Change("a", "", webhook))
+
+
+def envelopes(snapshot: Snapshot) -> list[bytes]:
+    """Whatever entities have that is called sealed: something new is found here, too."""
+    return [
+        value
+        for kept in msgspec.structs.asdict(snapshot).values()
+        if isinstance(kept, dict)
+        for entity in kept.values()
+        if not isinstance(entity, DataKey)
+        for name, value in msgspec.structs.asdict(entity).items()
+        if "sealed" in name and value
+    ]
 
 
 async def rotated(directory: VaultDirectory | Dying, clock: MovedClock, *, data_keys: bool) -> Rotated:
@@ -99,7 +125,12 @@ async def opened(directory: VaultDirectory, clock: MovedClock, *masters: MasterK
     snapshot = await directory.snapshot()
     ring = keyring(directory, clock, *masters)
     await ring.load(snapshot.data_keys, version=snapshot.version)
-    return {key_id: await ring.open(key.sealed, place(key_id)) for key_id, key in snapshot.provider_keys.items()}
+    found = {key_id: await ring.open(key.sealed, place(key_id)) for key_id, key in snapshot.provider_keys.items()}
+    for webhook_id, webhook in snapshot.webhooks.items():
+        found[webhook_id] = await ring.open(webhook.sealed, webhook_secret(webhook_id))
+        if webhook.previous_sealed is not None:
+            found[f"{webhook_id} before"] = await ring.open(webhook.previous_sealed, webhook_secret(webhook_id))
+    return found
 
 
 @pytest.mark.parametrize("data_keys", [False, True])
@@ -127,7 +158,8 @@ async def test_a_rotation_may_die_after_any_change_and_is_finished_by_the_next(
             assert len(active) == 1
             assert {key.encryption_key_id for key in snapshot.data_keys.values()} == {NEW.key_id}
             assert {key.encryption_key_id for key in snapshot.provider_keys.values()} == {NEW.key_id}
-            assert {key_id_of(key.sealed) for key in snapshot.provider_keys.values()} == {active[0].data_key_id}
+            assert {key_id_of(sealed) for sealed in envelopes(snapshot)} == {active[0].data_key_id}
+            assert len(envelopes(snapshot)) == len(SECRETS)
             # What died half-way is gone on with; only two whole rotations make two data keys more.
             assert len(snapshot.data_keys) <= (3 if data_keys else 1)
             with pytest.raises(MasterKeyMissing, match=NEW.key_id):
@@ -135,6 +167,30 @@ async def test_a_rotation_may_die_after_any_change_and_is_finished_by_the_next(
         if not died:
             return
     raise AssertionError("a rotation of three keys takes fewer changes than that")
+
+
+async def test_a_secret_that_a_webhook_had_before_is_sealed_anew_where_only_the_present_one_is_new(
+    vault: Vault, clock: MovedClock
+) -> None:
+    directory = VaultDirectory(vault, clock)
+    await filled(directory, clock)
+    ring = keyring(directory, clock, OLD)
+    snapshot = await directory.snapshot()
+    await ring.load(snapshot.data_keys, version=snapshot.version)
+    clock.now_ns += 1_000_000_000
+    await ring.make()  # a rotation begins …
+    webhook = snapshot.webhooks["wh_one"]
+    fresh = (await ring.seal(b"whsec-fresh", webhook_secret("wh_one"))).envelope  # … and an admin makes a new secret
+    changed = msgspec.structs.replace(
+        webhook, sealed=fresh, previous_sealed=webhook.sealed, version=webhook.version + 1
+    )
+    await directory.put(Change("a", "", changed))
+    await rotated(directory, clock, data_keys=True)
+    after = await directory.snapshot()
+    (active,) = [key for key in after.data_keys.values() if key.status is Status.ACTIVE]
+    assert {key_id_of(sealed) for sealed in envelopes(after)} == {active.data_key_id}
+    found = await opened(directory, clock, NEW)
+    assert (found["wh_one"], found["wh_one before"]) == (b"whsec-fresh", b"whsec-one")
 
 
 async def test_keys_that_are_changed_meanwhile_are_not_overwritten(vault: Vault, clock: MovedClock) -> None:

@@ -121,9 +121,11 @@ class Rotation:
             async def next_of(webhook_id: str = webhook_id) -> Webhook | None:
                 webhook = self._webhooks[webhook_id]
                 newest = newest_of(self._data_keys, self._tenant_id)
-                if newest is None or not webhook.sealed or key_id_of(webhook.sealed) == newest.data_key_id:
-                    return None
                 previous = webhook.previous_sealed
+                # The one before may be older than the data key that the present one was sealed with.
+                under = {key_id_of(sealed) for sealed in (webhook.sealed, previous) if sealed}
+                if newest is None or under <= {newest.data_key_id}:
+                    return None
                 return msgspec.structs.replace(
                     webhook,
                     sealed=await self._secret_anew(webhook_id, webhook.sealed),
