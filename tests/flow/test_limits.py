@@ -121,6 +121,38 @@ def test_what_one_provider_may_cost_is_counted_where_it_is_spent(gateway: Gatewa
     assert call(gateway, key, model="one/gpt-4o-mini")[1] == "BUDGET_EXCEEDED"
 
 
+@pytest.mark.parametrize("limits", ["provider_limits", "model_limits"])
+def test_a_reset_frees_what_one_provider_or_model_has_used_up(own_gateway: GatewayProcess, limits: str) -> None:
+    name = "openai" if limits == "provider_limits" else "gpt-4o-mini"
+    sets = {limits: {name: {"daily_request_limit": 1, "monthly_token_limit": 200}}}
+    key = own_gateway.new_key(user=sets)
+
+    def outcomes() -> list[int]:
+        return [call(own_gateway, key, model="gpt-4o-mini")[0] for _ in range(2)]
+
+    assert outcomes() == [200, 429]
+    own_gateway.admin(f"/users/{key.user_id}/reset-quota", method="POST")
+    assert outcomes() == [200, 429]
+    own_gateway.admin(f"/users/{key.user_id}/reset-quota", method="POST")
+    own_gateway.kill()
+    own_gateway.start()
+    assert outcomes() == [200, 429]
+
+
+def test_a_limit_for_a_provider_that_there_is_not_is_refused_with_what_was_meant(gateway: GatewayProcess) -> None:
+    for limits, hint in (
+        ({"oen": {"requests_per_minute": 1}}, "one"),
+        ({"other": {"requests_per_minute": 1}}, "one, two"),
+    ):
+        status, _, answer = http(
+            f"{gateway.base_url}/admin/organizations",
+            key=gateway.credentials["admin_key"],
+            body={"name": "Misspelt", "monthly_budget_usd": 1, "provider_limits": limits},
+        )
+        assert (status, answer["error"]["param"]) == (400, "provider_limits")
+        assert hint in answer["error"]["message"]
+
+
 ZONE = "Asia/Kathmandu"
 WINDOWS = {
     "requests_per_minute": 50,
@@ -251,7 +283,7 @@ def test_a_limit_that_is_none_is_refused_with_its_field(gateway: GatewayProcess,
 
 
 def test_limits_are_shown_as_they_were_set_and_last_over_a_restart(own_gateway: GatewayProcess) -> None:
-    sets = {"one": {"monthly_limit_usd": 12.5, "requests_per_minute": 60}}
+    sets = {"openai": {"monthly_limit_usd": 12.5, "requests_per_minute": 60}}
     key = own_gateway.new_key(organization={"provider_limits": sets, "total_budget_usd": 3}, daily_token_limit=7)
     own_gateway.stop()
     own_gateway.start()

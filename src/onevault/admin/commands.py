@@ -21,6 +21,7 @@ from onevault.admin.inputs import (
     UpdateUser,
 )
 from onevault.admin.register import Register
+from onevault.admin.target_limits import check_providers
 from onevault.config.schema import ProviderSettings
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
@@ -97,6 +98,10 @@ class Office:
     @property
     def now_ms(self) -> int:
         return self.clock.wall_ns() // 1_000_000
+
+    def changes(self, asked: Input) -> dict[str, object]:
+        """What was said. Raises Fault INVALID_REQUEST for limits of providers that there are not."""
+        return check_providers(asked.changes(), self.providers())
 
 
 def office_of(
@@ -182,9 +187,9 @@ async def create_organization(office: Office, asked: CreateOrganization, *, acto
                 name=asked.name,
                 created_at_ms=office.now_ms,
             ),
-            **asked.changes(),
+            **office.changes(asked),
         )
-        return await put(office, with_failure_mode(organization, asked.changes()), actor)
+        return await put(office, with_failure_mode(organization, office.changes(asked)), actor)
 
 
 async def update_organization(
@@ -195,7 +200,7 @@ async def update_organization(
         await office.register.refresh()
         before = office.register.organization(org_id)
         is_version(before, version)
-        changes = with_status(asked.changes())
+        changes = with_status(office.changes(asked))
         if actor.org_id is not None:
             _only_tightens(before, changes)
         if "name" in changes:
@@ -225,7 +230,7 @@ async def create_user(office: Office, asked: CreateUser, *, actor: Actor) -> Use
         _address_is_free(office.register, asked.org_id, asked.email, but_for=None)
         user = msgspec.structs.replace(
             User(user_id=f"usr_{office.ids()}", org_id=asked.org_id, email=asked.email, created_at_ms=office.now_ms),
-            **asked.changes(),
+            **office.changes(asked),
         )
         return await put(office, user, actor)
 
@@ -238,7 +243,7 @@ async def update_user(
         await office.register.refresh()
         before = office.register.user(user_id)
         is_version(before, version)
-        changes = with_status(asked.changes())
+        changes = with_status(office.changes(asked))
         if "team_id" in changes:
             _team_is_there(office.register, before.org_id, asked.team_id)
         if "email" in changes:
@@ -274,7 +279,7 @@ async def create_key(office: Office, user_id: str, asked: CreateKey, *, actor: A
                 prefix=key_prefix(text),
                 created_at_ms=office.now_ms,
             ),
-            **asked.changes(),
+            **office.changes(asked),
         )
         return NewKey(await put(office, key, actor), text)
 
@@ -326,7 +331,7 @@ async def update_key(
         is_version(before, version)
         if before.status is not Status.ACTIVE:
             raise Fault(FaultKind.CONFLICT, "This API key is revoked and cannot be changed.", param="key_id")
-        changes = asked.changes()
+        changes = office.changes(asked)
         if "expires_at_ms" in changes:
             is_to_come(office, asked.expires_at_ms)
         after = msgspec.structs.replace(before, **changes)

@@ -117,7 +117,7 @@ class Import:
                 status=status,
                 created_at_ms=office.now_ms,
             ),
-            **asked.changes(),
+            **self._office.changes(asked),
         )
         made = with_failure_mode(organization, asked.changes())
         self._make(number, "organization", made, ("organization", made.name.casefold()), references["org_id"])
@@ -141,7 +141,7 @@ class Import:
                 status=status,
                 created_at_ms=self._office.now_ms,
             ),
-            **asked.changes(),
+            **self._office.changes(asked),
         )
         self._make(number, "team", made, ("team", org_id, made.name.casefold()), references["team_id"])
 
@@ -166,7 +166,7 @@ class Import:
                 status=status,
                 created_at_ms=self._office.now_ms,
             ),
-            **asked.changes(),
+            **self._office.changes(asked),
         )
         self._make(number, "user", made, ("user", org_id, made.email.casefold()), references["user_id"])
 
@@ -201,7 +201,7 @@ class Import:
                 prefix=key_prefix(text),
                 created_at_ms=self._office.now_ms,
             ),
-            **asked.changes(),
+            **self._office.changes(asked),
         )
         shown = None if self._dry_run else text
         self._make(number, "api_key", made, ("api_key", user.user_id, made.name), references["key_id"], api_key=shown)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from onevault.admin.fields import NAME_CHARACTERS_MAX, bounded_text, count, nanos, refused
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import LimitSet, TargetLimits
 from onevault.core.money import Nanos, usd_for_json
 
 TARGETS_MAX = 100
+_MEANT_MAX, _MEANT_LIKENESS, _TOLD_MAX = 3, 0.6, 20
+Changes = dict[str, object]
+"""Fields of an entity and their values."""
 
 
 def _target_limits(value: object) -> TargetLimits | None:
@@ -75,6 +80,23 @@ TargetLimitsField = Annotated[
         {"anyOf": [{"type": "object", "maxProperties": 100, "additionalProperties": _LIMITS_SCHEMA}, {"type": "null"}]}
     ),
 ]
+
+
+def check_providers(changes: Changes, providers: Collection[str]) -> Changes:
+    """What is asked for as it is. Raises Fault INVALID_REQUEST where it limits a provider that is not among the configured ones: nothing
+    would ever count in that limit. (With none configured nobody knows.)"""
+    asked = changes.get("provider_limits")
+    for name in asked if isinstance(asked, dict) and providers else ():
+        if name not in providers:
+            meant = difflib.get_close_matches(str(name), sorted(providers), n=_MEANT_MAX, cutoff=_MEANT_LIKENESS)
+            hint = (
+                f"did you mean {' or '.join(meant)}?"
+                if meant
+                else f"there are: {', '.join(sorted(providers)[:_TOLD_MAX])}"
+            )
+            message = f"provider_limits: no provider {name!r} is configured; {hint}"
+            raise Fault(FaultKind.INVALID_REQUEST, message, param="provider_limits")
+    return changes
 
 
 def target_limits_out(sets: TargetLimits | None) -> dict[str, dict[str, float | int | None]] | None:

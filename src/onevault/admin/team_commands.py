@@ -19,7 +19,7 @@ async def create_team(office: Office, asked: CreateTeam, *, actor: Actor) -> Tea
         _name_is_free(office.register, asked.org_id, asked.name, but_for=None)
         team = msgspec.structs.replace(
             Team(team_id=f"team_{office.ids()}", org_id=asked.org_id, name=asked.name, created_at_ms=office.now_ms),
-            **asked.changes(),
+            **office.changes(asked),
         )
         return await put(office, team, actor)
 
@@ -32,7 +32,7 @@ async def update_team(
         await office.register.refresh()
         before = office.register.team(team_id)
         is_version(before, version)
-        changes = with_status(asked.changes())
+        changes = with_status(office.changes(asked))
         if "name" in changes:
             _name_is_free(office.register, before.org_id, asked.name, but_for=team_id)
         after = msgspec.structs.replace(before, **changes)

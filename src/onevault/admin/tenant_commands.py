@@ -27,7 +27,7 @@ async def update_tenant(office: Office, asked: UpdateTenant, *, actor: Actor, ve
         await office.register.refresh()
         before = office.register.tenant(office.tenant_id)
         is_version(before, version)
-        after = msgspec.structs.replace(before, **asked.changes())
+        after = msgspec.structs.replace(before, **office.changes(asked))
         if after == before:
             return before
         if not before.version:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from onevault.admin.commands import Actor
 from onevault.admin.deps import AdminDeps
 from onevault.admin.outputs import UsageOut, usage_out
+from onevault.core.changes import RecordedChange
 from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User
+from onevault.core.ports import Figures
 from onevault.core.records import QuotaReset
 from onevault.policy.byok import provider_key_limits, provider_key_scope
 from onevault.policy.limits import (
     organization_limits,
     organization_scope,
+    target_scopes,
     team_limits,
     team_scope,
     tenant_limits,
@@ -48,16 +54,42 @@ async def _usage(deps: AdminDeps, scope: ScopeId, limits: tuple[Limit, ...], tim
     return usage_out(figures, limits, time_zone=time_zone)
 
 
-async def reset_quota(deps: AdminDeps, user: User, organization: Organization) -> UsageOut:
-    """Starts the user's running day and month again from nothing: money, tokens and requests. Journaled first, so it holds
-    after a restart; organization and keys keep their own figures, and money held for calls in flight stays held."""
-    reset = QuotaReset(
-        reset_id=f"rst_{deps.ids()}",
-        at_ns=deps.clock.wall_ns(),
-        scope=user_scope(user.user_id),
-        time_zone=organization.time_zone,
+async def reset_quota(deps: AdminDeps, user: User, organization: Organization, actor: Actor) -> UsageOut:
+    """Starts the user's running day and month again from nothing: money, tokens and requests, also of those that the user has limits for
+    one provider or model on. It is in the audit, then in the journal, so it holds after a restart; organization and keys keep their
+    own figures, and money held for calls in flight stays held."""
+    scope, now_ns, time_zone = user_scope(user.user_id), deps.clock.wall_ns(), organization.time_zone
+    scopes = (scope, *(each.scope for each in target_scopes(scope, user)))
+    figures = await deps.ledger.figures(scope, time_zone=time_zone, now_ns=now_ns)
+    await deps.change_log.note(
+        RecordedChange(
+            change_id=0,
+            at_ms=now_ns // 1_000_000,
+            actor=actor.name,
+            address=actor.address,
+            entity="user",
+            entity_id=user.user_id,
+            org_id=user.org_id,
+            before=_told(figures),
+            after=_told(Figures(scope=scope, day=figures.day, month=figures.month)) | {"quota_reset": list(scopes)},
+        )
     )
-    await deps.journal.append(reset)
-    await deps.ledger.reset(reset)
-    await deps.rates.reset(reset)
+    for each in scopes:
+        reset = QuotaReset(reset_id=f"rst_{deps.ids()}", at_ns=now_ns, scope=each, time_zone=time_zone)
+        await deps.journal.append(reset)
+        await deps.ledger.reset(reset)
+        await deps.rates.reset(reset)
     return await usage_of_user(deps, user, organization)
+
+
+def _told(figures: Figures) -> dict[str, Any]:
+    """What is set back, by the audit's names: money in nanos."""
+    return {
+        "day": figures.day,
+        "month": figures.month,
+        "day_usage_usd": figures.spent_day,
+        "month_usage_usd": figures.spent_month,
+        "day_request_count": figures.requests_day,
+        "month_request_count": figures.requests_month,
+        "month_token_count": figures.tokens_month,
+    }

@@ -85,8 +85,9 @@ def user_routes(desk: Desk) -> APIRouter:
 
     @routes.post("/{user_id}/reset-quota", responses=errors(404, 409), summary="Start a user's day and month again")
     async def reset_user_quota(user_id: str, actor: ActorOf, idempotency_key: IdempotencyKey = None) -> UsageOut:
-        """Money, tokens and requests of the running day and month start again from nothing; the organization's and the
-        keys' own figures stay, as does what is held for calls in flight. Answers the figures after it."""
+        """Money, tokens and requests of the running day and month start again from nothing, also for providers and models that the
+        user has limits of its own for; the organization's and the keys' figures stay, as does what is held for calls in flight. The
+        audit says who did it. Answers the figures after it."""
         register = desk.office.of(actor).register
         async with register.lock:
             await register.refresh()
@@ -94,7 +95,7 @@ def user_routes(desk: Desk) -> APIRouter:
             organization = register.organization(user.org_id)
 
         async def act() -> UsageOut:
-            return await reset_quota(desk.deps, user, organization)
+            return await reset_quota(desk.deps, user, organization, actor)
 
         return await desk.idempotency.once(
             idempotency_key, f"reset-quota {user_id}", act, keep=lambda answer: answer, by=actor.name

@@ -286,6 +286,9 @@ class ChangeLog(Protocol):
     async def newest(self, query: ChangeQuery) -> list[RecordedChange]:
         """The changes that were asked for, newest first, by every process and of all times. Nothing ever leaves it."""
 
+    async def note(self, change: RecordedChange) -> None:
+        """Adds what somebody did that makes no new state of an entity; its `change_id` is given here, whatever it says."""
+
 
 class Answered(msgspec.Struct, frozen=True):
     """What is known of a request that was made before: what it asked, and its answer; None: it has none yet."""

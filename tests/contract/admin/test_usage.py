@@ -107,6 +107,32 @@ async def test_a_reset_is_journaled_and_starts_only_the_users_windows_again(admi
     assert (await admin("GET", f"/admin/organizations/{org_id}/usage")).body["month_usage_nanos"] == 9
 
 
+async def test_a_reset_reaches_what_the_user_may_at_one_provider_or_model_and_says_in_the_audit_who_did_it(
+    admin: Client,
+) -> None:
+    org_id = await admin.organization()
+    limits = {
+        "provider_limits": {"openai": {"daily_request_limit": 3}},
+        "model_limits": {"gpt-4o": {"monthly_limit_usd": 1}},
+    }
+    user_id = await admin.user(org_id, **limits)
+    await call(admin, org_id, user_id, call_id="a", amount=9, cost=2_000_000_000)
+    made = await admin("POST", "/admin/admin-keys", {"name": "Billing", "role": "billing", "scope": "tenant"})
+    key_id = made.body["admin_key_id"]
+    assert (await admin("POST", f"/admin/users/{user_id}/reset-quota", key=made.body["admin_key"])).status == 200
+    scopes = [f"user:{user_id}", f"user:{user_id}|provider:openai", f"user:{user_id}|model:gpt-4o"]
+    assert [record.scope for record in admin.around.journal.records if isinstance(record, QuotaReset)] == scopes
+    (entry,) = (await admin("GET", f"/admin/audit?entity=user&entity_id={user_id}&actor={key_id}")).body["data"]
+    assert (entry["actor"], entry["address"], entry["org_id"], entry["action"]) == (
+        key_id,
+        "127.0.0.1",
+        org_id,
+        "changed",
+    )
+    assert (entry["before"]["month_usage_usd"], entry["after"]["month_usage_usd"]) == (2, 0)
+    assert entry["after"]["quota_reset"] == scopes
+
+
 async def test_a_reset_that_cannot_be_journaled_resets_nothing(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(record: object) -> None:
         raise Fault(FaultKind.STORE_UNAVAILABLE, "The disk is full.")

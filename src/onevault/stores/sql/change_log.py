@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, literal, select, tuple_
 
 from onevault.core.changes import ChangeQuery, RecordedChange
+from onevault.stores.sql import locks
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.entities import ORGANIZATION
+from onevault.stores.sql.putting import SOURCE
 from onevault.stores.sql.schema.who import change_s
 
 _CALLED = {ORGANIZATION.kind: "organization"}
@@ -24,6 +26,27 @@ class VaultChangeLog:
     async def newest(self, query: ChangeQuery) -> list[RecordedChange]:
         """The changes that were asked for, newest first."""
         return await self._vault.read(lambda connection: _newest(connection, query))
+
+    async def note(self, change: RecordedChange) -> None:
+        """Adds what somebody did that makes no new state of an entity."""
+        await self._vault.write(lambda connection: _note(connection, change))
+
+
+def _note(connection: Connection, change: RecordedChange) -> None:
+    # Numbered with the changes of entities, so it is written by the same rule: alone.
+    locks.alone(connection, locks.DIRECTORY)
+    row = {
+        "load_date": _moment(change.at_ms),
+        "actor": change.actor,
+        "address": change.address,
+        "entity": _KEPT_AS.get(change.entity, change.entity),
+        "entity_bk": change.entity_id,
+        "before": change.before,
+        "after": change.after,
+        "record_source": SOURCE,
+        "org_bk": change.org_id,
+    }
+    connection.execute(change_s.insert(), [row])
 
 
 def _newest(connection: Connection, query: ChangeQuery) -> list[RecordedChange]:

@@ -20,8 +20,9 @@ _FACTS = calls.api_request_s
 
 
 def link_condition(scope: ScopeId) -> ColumnElement[bool] | None:
-    """Which links belong to a scope; None for a kind of scope that calls are not linked to."""
-    kind, _, bk = scope.partition(":")
+    """Which links belong to a scope (of one for a single provider or model, to the scope that it is part of); None for a kind of scope
+    that calls are not linked to."""
+    kind, _, bk = scope.partition("|")[0].partition(":")
     columns = {"org": _LINK.c.customer_hk, "user": _LINK.c.user_hk, "key": _LINK.c.api_key_hk}
     column = columns.get(kind)
     return None if column is None else column == hash_key(bk)
@@ -62,6 +63,7 @@ def _settled_after(connection: Connection, reset: QuotaReset, key: RowKey) -> Se
             _DETAIL.c.cost_nanos,
             _DETAIL.c.amount_held_nanos,
             _FACTS.c.total_tokens,
+            _DETAIL.c.scopes,
         )
         .select_from(_LINK.join(_DETAIL, same_call).join(_FACTS, same_facts))
         .where(
@@ -70,7 +72,9 @@ def _settled_after(connection: Connection, reset: QuotaReset, key: RowKey) -> Se
             _DETAIL.c.settled_ns > reset.at_ns,
         )
     )
-    for started_ns, time_zone, cost, amount_held, tokens in connection.execute(query):
+    for started_ns, time_zone, cost, amount_held, tokens, scopes in connection.execute(query):
+        if reset.scope not in scopes:
+            continue
         day, month = day_and_month(started_ns, time_zone)
         if key[1] == (day if key[0] == Window.DAY.value else month):
             used = (cost, tokens, 1, max(0, cost - amount_held))
