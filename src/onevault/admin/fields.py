@@ -19,7 +19,7 @@ from onevault.config.credential import SECRET_CHARACTERS_MAX
 from onevault.config.secret import Secret
 from onevault.core.identity import Role
 from onevault.core.money import USD_MAX
-from onevault.core.notices import NoticeKind
+from onevault.core.notices import PER_CENT_MAX, THRESHOLDS_MAX, NoticeKind
 from onevault.policy.outbound import URL_CHARACTERS_MAX
 
 COUNT_MAX = 1_000_000_000_000
@@ -69,6 +69,15 @@ def count(value: object) -> int:
     if value != int(value):
         raise refused("must be a whole number")
     return int(value)
+
+
+def thresholds(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or len(value) > THRESHOLDS_MAX:
+        raise refused(f"must be a list of at most {THRESHOLDS_MAX} whole numbers from 1 to {PER_CENT_MAX}")
+    numbers = {count(each) for each in value}
+    if not all(1 <= each <= PER_CENT_MAX for each in numbers):
+        raise refused(f"must be per cent: whole numbers from 1 to {PER_CENT_MAX}")
+    return tuple(sorted(numbers))
 
 
 def flag(value: object) -> bool:
@@ -304,6 +313,19 @@ Networks = Annotated[
 ]
 Overlap = Annotated[int, PlainValidator(overlap), _schema({"type": "integer", "minimum": 0, "maximum": OVERLAP_S_MAX})]
 RoleName = Annotated[str, PlainValidator(role), _schema({"type": "string", "enum": list(_ROLES)})]
+Thresholds = Annotated[
+    tuple[int, ...] | None,
+    _or_null(thresholds),
+    _nullable(
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1, "maximum": PER_CENT_MAX},
+            "maxItems": THRESHOLDS_MAX,
+            "examples": [[50, 80, 100]],
+        }
+    ),
+]
+"""Per cent, lowest first; null is the configuration's."""
 TeamId = Annotated[str | None, _or_null(name), _nullable(_TEXT)]
 Flag = Annotated[bool, PlainValidator(flag), _schema({"type": "boolean"})]
 FailureMode = Annotated[

@@ -29,6 +29,7 @@ from onevault.admin.fields import (
     Providers,
     RoleName,
     TeamId,
+    Thresholds,
     WebhookAddress,
     WebhookUrl,
     Zone,
@@ -91,6 +92,10 @@ class _OrganizationFields(_WholeLimits):
     priority_tier: PriorityTier = Field("STANDARD", description="Who is served first under overload.")
     webhook_url: WebhookUrl = Field(
         None, description="Where notices of the organization are sent, signed; https to a public host. null: nowhere."
+    )
+    thresholds: Thresholds = Field(
+        None,
+        description="At which per cent of its limits, and of those below it, events are told; null: `limits.thresholds`.",
     )
     byok: ByokPolicy = Field(
         "preferred",

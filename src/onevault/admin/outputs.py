@@ -66,6 +66,7 @@ class OrganizationOut(Output):
     compliance_level: str
     priority_tier: str
     webhook_url: str | None
+    thresholds: list[int] | None = Field(description="Per cent; null: as configured.")
     byok: str = Field(description="What becomes of its own provider keys.")
     created_at: str
     version: int = Field(description="Grows with every change; the ETag, and what If-Match is compared with.")
@@ -265,6 +266,7 @@ def organization_out(organization: Organization) -> OrganizationOut:
         compliance_level=organization.compliance_level,
         priority_tier=organization.priority_tier,
         webhook_url=organization.webhook_url,
+        thresholds=None if organization.thresholds is None else list(organization.thresholds),
         byok=organization.byok or "preferred",
         created_at=time_text(organization.created_at_ms),
         version=organization.version,

@@ -106,6 +106,11 @@ class Register:
                 self._on_change(entity)
         return outcomes
 
+    @property
+    def known(self) -> Shelves:
+        """All that is known, whoever may see it."""
+        return self._shelves
+
     # ---- one -------------------------------------------------------------------------------------------------------
 
     def tenant(self, tenant_id: str) -> Tenant:

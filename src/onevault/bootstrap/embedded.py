@@ -33,6 +33,7 @@ from onevault.stores.sql.lease import LedgerLease
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.standings import VaultStandings
 from onevault.stores.sql.usage import VaultUsage
 
 _log = structlog.get_logger("onevault.stores")
@@ -81,6 +82,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                         VaultUsage(vault),
                         VaultNotices(vault),
                         VaultDeliveries(vault),
+                        VaultStandings(vault),
                         _in_memory,
                         FailureModes(),
                         _local,

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,7 @@ from onevault.jobs.notices import NoticeQueue
 from onevault.jobs.provider_keys import keep_provider_keys
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
+from onevault.jobs.thresholds import Watched
 from onevault.pipeline.admit import Admit
 from onevault.pipeline.authenticate import Authenticate
 from onevault.pipeline.call import Call
@@ -59,6 +60,7 @@ from onevault.pipeline.reserve import Reserve
 from onevault.pipeline.route import Route
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
+from onevault.policy.scope_limits import limits_of
 from onevault.policy.subscriptions import Subscriptions
 from onevault.simulator.server import EmbeddedSimulator
 from onevault.stores.keys.keyring import Keyring
@@ -179,8 +181,13 @@ async def running(
         keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
         stack.callback(keeping.cancel)
 
+        watched = Watched(
+            limits_of=lambda scope: limits_of(scope, office.register.known, access.defaults),
+            thresholds_of=partial(_thresholds_of, access, rebuild),
+            tenant_id=settings.tenant.tenant_id,
+        )
         told = await stack.enter_async_context(
-            telling(settings, stores, notices, subscriptions, WebhookSigning(masters, keyring, clock), clock)
+            telling(settings, stores, notices, subscriptions, WebhookSigning(masters, keyring, clock), clock, watched)
         )
         issuers = Issuers(settings.security.oidc, transport, clock)
         sign_in = SignIn(issuers, DirectoryPeople(office), access, clock)
@@ -190,7 +197,7 @@ async def running(
         drains = Drains(drain_bounds(settings))
         exchange = Exchange(
             authenticate,
-            Admit(stores.rates),
+            Admit(stores.rates, told.thresholds),
             Record(stores.journal, observer, clock, told.thresholds),
             route,
             Reserve(stores.ledger, stores.journal, clock),
@@ -216,6 +223,8 @@ async def running(
             drained_tokens=lambda: drains.tokens,
             ledger_mode=lambda: stores.ledger_mode().mode,
             directory_snapshot_age_s=lambda: stores.directory_standing().age_s,
+            notices_dropped=lambda: notices.queue.dropped,
+            notices_waiting=lambda: len(notices.queue.waiting),
         )
         admin = create_admin(
             _admin_deps(
@@ -284,6 +293,12 @@ async def running(
             rebuild,
             keyring,
         )
+
+
+def _thresholds_of(access: Access, rebuild: Rebuild, org_id: str | None) -> Sequence[int]:
+    organization = access.organization(org_id) if org_id is not None else None
+    own = organization.thresholds if organization is not None else None
+    return rebuild.settings.limits.thresholds if own is None else own
 
 
 def _reading(account: Account, health: Health) -> dict[str, App]:

@@ -19,12 +19,12 @@ from onevault.core.ports import Clock, Sealer
 from onevault.core.secret_places import webhook_secret
 from onevault.jobs.courier import Courier, Retries
 from onevault.jobs.notices import NoticeKeeper, NoticeQueue
-from onevault.jobs.supervise import kept_going
-from onevault.jobs.thresholds import Thresholds
+from onevault.jobs.supervise import kept_going, once_done
+from onevault.jobs.threshold_sweep import ThresholdSweep
+from onevault.jobs.thresholds import Thresholds, Watched
 from onevault.policy.outbound import read_networks
 from onevault.policy.purpose import MasterKey, purpose_key
 from onevault.policy.subscriptions import Subscription, Subscriptions
-from onevault.policy.thresholds import DEFAULT_THRESHOLDS
 from onevault.policy.webhooks import secret_text
 from onevault.upstream.webhooks import WebhookPoster
 
@@ -90,6 +90,7 @@ async def telling(
     subscriptions: Subscriptions,
     signing: WebhookSigning,
     clock: Clock,
+    watched: Watched,
 ) -> AsyncGenerator[Telling]:
     """Its jobs run until it is left; then what the vault still takes is written."""
     monitoring = settings.monitoring
@@ -99,13 +100,15 @@ async def telling(
         timeout_s=monitoring.webhook_timeout_s,
     )
     keeper = NoticeKeeper(notices.queue, stores.notices, subscriptions, clock)
-    thresholds = Thresholds(stores.ledger, notices, clock, lambda: DEFAULT_THRESHOLDS)
+    thresholds = Thresholds(stores.ledger, notices, clock, watched.thresholds_of)
+    sweep = ThresholdSweep(stores.standings, notices, clock, watched, lambda: stores.loader.lag_s)
     retries = Retries(monitoring.webhook_retry_first_s, monitoring.webhook_tries)
     courier = Courier(stores.deliveries, poster, subscriptions.find, signing.secrets_of, clock, random.random, retries)
     jobs = [
         asyncio.create_task(kept_going(name, job, clock))
         for name, job in (("thresholds", thresholds.run), ("notices", keeper.run), ("webhooks", courier.run))
     ]
+    jobs.append(asyncio.create_task(once_done("threshold sweep", sweep.run, clock)))
     try:
         yield Telling(thresholds, poster, subscriptions, signing)
     finally:

@@ -40,6 +40,7 @@ from onevault.stores.sql.engine import Vault, VaultAway, VaultUnusable, is_postg
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.standings import VaultStandings
 from onevault.stores.sql.usage import VaultUsage
 
 _log = structlog.get_logger("onevault.stores")
@@ -195,6 +196,7 @@ async def _journaled(
             VaultUsage(vault),
             VaultNotices(vault),
             VaultDeliveries(vault),
+            VaultStandings(vault),
             host.health,
             modes,
             grace.standing,

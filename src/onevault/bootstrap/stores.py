@@ -17,6 +17,7 @@ from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
 from onevault.stores.sql.requests import VaultRequests
+from onevault.stores.sql.standings import VaultStandings
 from onevault.stores.sql.usage import VaultUsage
 
 
@@ -44,6 +45,7 @@ class Stores:
     history: VaultUsage
     notices: VaultNotices
     deliveries: VaultDeliveries
+    standings: VaultStandings
     ledger_health: Callable[[], Awaitable[LedgerHealth]]
     failure_modes: FailureModes
     ledger_mode: Callable[[], GraceStanding]

@@ -32,6 +32,7 @@ from onevault.config.written import (
     Written,
 )
 from onevault.core.money import Nanos
+from onevault.core.notices import DEFAULT_THRESHOLDS
 
 DEFAULT_DATA_DIR: Final = Path("onevault-data")
 EMBEDDED_DATABASE: Final = ("sqlite", "sqlite:", "sqlite://")
@@ -249,6 +250,7 @@ def _limits(written: Written) -> LimitSettings:
         on_insufficient=limits.on_insufficient or "reject",
         on_exhausted=limits.on_exhausted or "cut",
         fallback_replicas=limits.fallback_replicas or 1,
+        thresholds=DEFAULT_THRESHOLDS if limits.thresholds is None else tuple(limits.thresholds),
     )
 
 

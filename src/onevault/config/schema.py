@@ -33,6 +33,7 @@ import msgspec
 from onevault.config.secret import Secret
 from onevault.core.codec import OnExhausted, OnInsufficient
 from onevault.core.money import Nanos
+from onevault.core.notices import DEFAULT_THRESHOLDS
 from onevault.core.operations import Capability
 from onevault.core.ports import Timeouts
 from onevault.core.prices import Price
@@ -223,6 +224,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     organization_daily_budget: Nanos | None = None
     on_insufficient: OnInsufficient = "reject"
     on_exhausted: OnExhausted = "cut"
+    thresholds: tuple[int, ...] = DEFAULT_THRESHOLDS
+    """At which per cent of a limit events are told, where the organization says nothing else."""
     fallback_replicas: int = 1
     """How many hosts run this gateway with the same ledger: each grants its part of an organization's `fallback_daily_limit`."""
 

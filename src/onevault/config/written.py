@@ -19,6 +19,7 @@ from onevault.config import quantities
 from onevault.config.quantities import Refused
 from onevault.config.secret import Secret
 from onevault.core.codec import OnExhausted, OnInsufficient
+from onevault.core.notices import PER_CENT_MAX, THRESHOLDS_MAX
 from onevault.core.operations import Capability
 
 NOT_AVAILABLE = "not available in this version"
@@ -119,6 +120,12 @@ def _networks(written: object) -> list[str]:
         except ValueError:
             raise Refused("not a list of networks", "a list: [10.1.0.0/16, 127.0.0.0/8]") from None
     return names
+
+
+def _thresholds(written: object) -> list[int]:
+    if not isinstance(written, list) or len(written) > THRESHOLDS_MAX:
+        raise Refused("not a list of percentages", f"a list of at most {THRESHOLDS_MAX}: [50, 80, 100]")
+    return sorted({quantities.count(each, at_most=PER_CENT_MAX) for each in written})
 
 
 def _capabilities(written: object) -> list[Capability]:
@@ -369,6 +376,7 @@ class LimitsWritten(Section):
         Annotated[OnInsufficient, BeforeValidator(partial(_word, words=get_args(OnInsufficient)))] | None
     ) = None
     on_exhausted: Annotated[OnExhausted, BeforeValidator(partial(_word, words=get_args(OnExhausted)))] | None = None
+    thresholds: Annotated[list[int], BeforeValidator(_thresholds)] | None = None
     fallback_replicas: Annotated[int, BeforeValidator(partial(quantities.count, at_most=1000))] | None = None
 
 

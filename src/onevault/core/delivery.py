@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
+from onevault.core.identity import ScopeId, Window
+from onevault.core.money import Nanos
 from onevault.core.notices import Notice
 
 
@@ -51,6 +53,25 @@ class NoticeStore(Protocol):
 
     async def forget(self, *, before_ns: int) -> int:
         """Deletes what happened before, with its deliveries, but for what is to happen once for all time. Answers how many."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a scope has used in a window."""
+
+    scope: ScopeId
+    spent: Nanos
+    tokens: int
+    requests: int
+
+
+class Standings(Protocol):
+    """What all scopes have used, as far as the store knows calls. An unreachable store raises its driver's error."""
+
+    async def page(self, window: Window, label: str, *, after: str, limit: int) -> list[Standing]:
+        """Of a window (`2026-11-21`, `2026-11`, "" for all time), in the order of scopes, from beyond `after`."""
+
+    async def told(self, tenant_id: str, once: Collection[str]) -> set[str]:
+        """Which of these notices are kept already."""
 
 
 class DeliveryState(StrEnum):

@@ -64,7 +64,7 @@ class Fault(Exception):
         self.money_left: int | None = None
         """Of a refused hold of money: the nanos that all its limits together afforded at that moment. Never shown to anybody."""
         self.limit: Limit | None = None
-        """Of a hold refused for want of money or tokens: the limit that is used up. Never shown either."""
+        """Of a call refused for want of money, tokens, or requests of its day or month: the limit that is used up. Never shown either."""
         self.read_before: list[Event] = []
         """Of an answer that breaks: the events of the same bytes that came before the break and are still to be delivered."""
 

@@ -126,6 +126,8 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int = 1
     byok: str | None = None
     """What becomes of its own provider keys: `preferred` (None, too), `required` or `off`."""
+    thresholds: tuple[int, ...] | None = None
+    """At which per cent of its limits events are told; None: those of the configuration."""
     total_budget: int | None = None
     max_cost_per_request: int | None = None
     daily_token_limit: int | None = None

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from onevault.core.identity import ScopeId
+
+DEFAULT_THRESHOLDS: Final = (50, 80, 90, 100)
+"""At which per cent of a limit it is told, where nobody says anything else."""
+PER_CENT_MAX: Final = 100
+THRESHOLDS_MAX: Final = 20
 
 
 class NoticeKind(StrEnum):

@@ -109,6 +109,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     held: Nanos = Nanos(0)
     requests_day: int = 0
     requests_month: int = 0
+    tokens_day: int = 0
     tokens_month: int = 0
     overshoot: Nanos = Nanos(0)
 

@@ -20,3 +20,15 @@ async def kept_going(name: str, job: Callable[[], Awaitable[None]], clock: Clock
         except Exception as error:  # noqa: BLE001  # the edge: whatever it was, the job must go on
             _log.error("job failed", job=name, error=type(error).__name__, message=str(error))
         await clock.sleep(AGAIN_AFTER_S)
+
+
+async def once_done(name: str, job: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Runs a job to its end; one that fails is begun again."""
+    while True:
+        try:
+            await job()
+        except Exception as error:  # noqa: BLE001  # the edge: as above
+            _log.error("job failed", job=name, error=type(error).__name__, message=str(error))
+            await clock.sleep(AGAIN_AFTER_S)
+        else:
+            return

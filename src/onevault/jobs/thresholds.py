@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +11,8 @@ from onevault.core.faults import Fault
 from onevault.core.identity import Limit, Principal, ScopeId
 from onevault.core.ports import Clock, Figures, Ledger, Notices
 from onevault.core.windows import NS_PER_S
-from onevault.policy.thresholds import is_watched, organization_of, passed, passed_notice, period, refused_notice, used
+from onevault.policy.scope_limits import ScopeLimits
+from onevault.policy.thresholds import organization_of, passed, passed_notice, period, refused_notice, used, watched
 
 INTERVAL_S: Final = 1.0
 SCOPES_PER_LOOK_MAX: Final = 500
@@ -19,6 +21,17 @@ TOLD_MAX: Final = 100_000
 TOUCHED_MAX: Final = 100_000
 _QUARTER_NS: Final = 900 * NS_PER_S
 """No day or month begins within a quarter of an hour, in any time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is looked at: the limits of a scope by its name, and at which per cent it is told of those of an organization, or (None)
+    of the tenant."""
+
+    limits_of: Callable[[ScopeId], ScopeLimits | None]
+    thresholds_of: Callable[[str | None], Sequence[int]]
+    tenant_id: str
+
 
 _Touched = tuple[Principal, int, Limit | None]
 
@@ -35,7 +48,7 @@ class Thresholds:
     ledger: Ledger
     notices: Notices
     clock: Clock
-    thresholds: Callable[[], Sequence[int]]
+    thresholds_of: Callable[[str | None], Sequence[int]]
     _touched: dict[tuple[int, int, Limit | None], _Touched] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
@@ -58,13 +71,15 @@ class Thresholds:
             # Before the figures are read: a call that ends meanwhile is looked at again.
             del self._touched[key]
             try:
-                for limit in filter(is_watched, principal.limits):
-                    where = limit.scope, at_ns
-                    if where not in seen:
-                        seen[where] = await self.ledger.figures(
-                            limit.scope, time_zone=principal.time_zone, now_ns=at_ns
-                        )
-                    self._tell_passed(limit, seen[where], principal, at_ns)
+                limits = watched(principal)
+                asked = [scope for scope in dict.fromkeys(each.scope for each in limits) if (scope, at_ns) not in seen]
+                zone = principal.time_zone
+                found = await asyncio.gather(
+                    *(self.ledger.figures(scope, time_zone=zone, now_ns=at_ns) for scope in asked)
+                )
+                seen |= {(scope, at_ns): figures for scope, figures in zip(asked, found, strict=True)}
+                for limit in limits:
+                    self._tell_passed(limit, seen[limit.scope, at_ns], principal, at_ns)
             except Fault:
                 self._touched[key] = (principal, at_ns, refused_by)
                 return
@@ -78,13 +93,14 @@ class Thresholds:
         if amount is None:
             return
         named = period(limit.window, at_ns=at_ns, time_zone=principal.time_zone)
-        for threshold in passed(limit, amount, self.thresholds()):
+        org_id = organization_of(limit.scope, principal.org_id)
+        for threshold in passed(limit, amount, self.thresholds_of(org_id)):
             notice = passed_notice(
                 limit,
                 threshold,
                 amount,
                 tenant_id=principal.tenant_id,
-                org_id=organization_of(limit.scope, principal.org_id),
+                org_id=org_id,
                 named=named,
                 at_ns=self.clock.wall_ns(),
             )

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from onevault.core.faults import Fault
 from onevault.core.identity import Principal
-from onevault.core.ports import Admission, Plan, Rates
+from onevault.core.ports import Admission, Plan, Rates, Watcher
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.closing import Closing
 from onevault.policy.target_limits import counting, rates_at
@@ -20,12 +21,18 @@ _AT_TARGET: Final = ":target"
 @dataclass(frozen=True, slots=True)
 class Admit:
     rates: Rates
+    watcher: Watcher
 
     @asynccontextmanager
     async def __call__(
         self, principal: Principal, request: CallerRequest, closing: Closing
     ) -> AsyncGenerator[Admission]:
-        admission = await self.rates.admit(principal, call_id=request.call_id, now_ns=request.started_ns)
+        try:
+            admission = await self.rates.admit(principal, call_id=request.call_id, now_ns=request.started_ns)
+        except Fault as refusal:
+            if refusal.limit is not None:
+                self.watcher.ended(principal, at_ns=request.started_ns, refused_by=refusal.limit)
+            raise
         try:
             yield admission
         finally:

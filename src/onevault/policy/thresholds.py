@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from onevault.core.identity import Limit, Metric, ScopeId, Window
+from onevault.core.identity import Limit, Metric, Principal, ScopeId, Window
 from onevault.core.money import Nanos, format_usd
 from onevault.core.notices import Notice, NoticeKind
 from onevault.core.ports import Figures
 from onevault.core.windows import day_and_month
 
-DEFAULT_THRESHOLDS: Final = (50, 80, 90, 100)
-PER_CENT_MAX: Final = 100
 _WINDOWS: Final = (Window.DAY, Window.MONTH, Window.TOTAL)
 _METRICS: Final = (Metric.MONEY, Metric.REQUESTS, Metric.TOKENS)
 ALL_TIME: Final = "ever"
@@ -24,6 +22,16 @@ def is_watched(limit: Limit) -> bool:
     return limit.window in _WINDOWS and limit.metric in _METRICS and limit.maximum > 0
 
 
+def watched(principal: Principal) -> tuple[Limit, ...]:
+    """All watched limits that a caller's calls may count in: also those for one provider or model, and of its own provider keys."""
+    limits = dict.fromkeys(filter(is_watched, principal.limits))
+    for target in principal.at_targets:
+        limits |= dict.fromkeys(filter(is_watched, target.limits))
+    for own in principal.own_keys.values():
+        limits |= dict.fromkeys(filter(is_watched, own.limits))
+    return tuple(limits)
+
+
 def used(limit: Limit, figures: Figures) -> int | None:
     """How much of a limit its scope has used (nanos, requests, tokens); None where the ledger does not count that."""
     if limit.metric is Metric.MONEY:
@@ -31,6 +39,7 @@ def used(limit: Limit, figures: Figures) -> int | None:
     counted = {
         (Metric.REQUESTS, Window.DAY): figures.requests_day,
         (Metric.REQUESTS, Window.MONTH): figures.requests_month,
+        (Metric.TOKENS, Window.DAY): figures.tokens_day,
         (Metric.TOKENS, Window.MONTH): figures.tokens_month,
     }
     return counted.get((limit.metric, limit.window))

@@ -48,6 +48,8 @@ class Metrics(Collector):
         self._grace_calls = self._grace_cost = 0
         self._ledger_mode: Callable[[], str] = lambda: LEDGER_MODES[0]
         self._directory_snapshot_age_s: Callable[[], float] = float
+        self._notices_dropped: Callable[[], float] = float
+        self._notices_waiting: Callable[[], float] = float
         self._in_flight: Callable[[], float] = float
         self._loader_lag_s: Callable[[], float] = float
         self._drains_running: Callable[[], float] = float
@@ -86,11 +88,14 @@ class Metrics(Collector):
         drained_tokens: Callable[[], float],
         ledger_mode: Callable[[], str],
         directory_snapshot_age_s: Callable[[], float] = float,
+        notices_dropped: Callable[[], float] = float,
+        notices_waiting: Callable[[], float] = float,
     ) -> None:
         """Figures that others keep, read when somebody scrapes. `drains` has how many ended, by how; `ledger_mode` is one of
         LEDGER_MODES."""
         self._ledger_mode = ledger_mode
         self._directory_snapshot_age_s = directory_snapshot_age_s
+        self._notices_dropped, self._notices_waiting = notices_dropped, notices_waiting
         self._in_flight, self._loader_lag_s = in_flight, loader_lag_s
         self._drains_running, self._drains, self._drained_tokens = drains_running, drains, drained_tokens
 
@@ -182,6 +187,14 @@ class Metrics(Collector):
         )
         yield CounterMetricFamily(
             "onevault_grace_cost_usd", "What those cost, in US dollars.", value=self._grace_cost / NANOS_PER_USD
+        )
+        yield CounterMetricFamily(
+            "onevault_notices_dropped",
+            "Events that were not kept, because too many waited for the vault.",
+            value=self._notices_dropped(),
+        )
+        yield GaugeMetricFamily(
+            "onevault_notices_waiting", "Events that wait to be written to the vault.", value=self._notices_waiting()
         )
         yield GaugeMetricFamily("onevault_calls_in_flight", "Calls being worked on.", value=self._in_flight())
         yield GaugeMetricFamily(

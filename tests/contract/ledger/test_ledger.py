@@ -55,6 +55,7 @@ async def test_a_hold_counts_as_held_in_every_scope_and_its_settlement_as_spent(
             held=0,
             requests_day=1,
             requests_month=1,
+            tokens_day=20,
             tokens_month=20,
         )
 

@@ -191,6 +191,7 @@ async def test_a_redis_that_lost_its_data_counts_nothing_until_it_is_filled_agai
             spent_total=2**62 + 1,
             requests_day=2,
             requests_month=3,
+            tokens_day=7,
             tokens_month=70,
             overshoot=11,
         )

@@ -78,6 +78,7 @@ class MemoryLedger:
             held=Nanos(total.held),
             requests_day=today.requests,
             requests_month=this_month.requests,
+            tokens_day=today.tokens,
             tokens_month=this_month.tokens,
             overshoot=Nanos(total.overshoot),
         )

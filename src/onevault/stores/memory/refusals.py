@@ -23,7 +23,10 @@ def over_requests(limit: Limit, *, retry_after_s: float | None) -> Fault:
     """RATE_LIMITED for requests per minute, QUOTA_EXCEEDED for those per day and month."""
     kind = FaultKind.RATE_LIMITED if limit.window is Window.MINUTE else FaultKind.QUOTA_EXCEEDED
     message = f"The limit of the {_scope(limit)}, {limit.maximum} requests {_WINDOWS[limit.window]}, is reached."
-    return Fault(kind, message, retry_after_s=retry_after_s)
+    refusal = Fault(kind, message, retry_after_s=retry_after_s)
+    if limit.window is not Window.MINUTE:
+        refusal.limit = limit
+    return refusal
 
 
 def over_concurrency(limit: Limit) -> Fault:

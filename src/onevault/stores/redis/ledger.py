@@ -132,6 +132,7 @@ class RedisLedger:
             held=_nanos(total[2], total[3]),
             requests_day=today[6],
             requests_month=this_month[6],
+            tokens_day=today[4],
             tokens_month=this_month[4],
             overshoot=_nanos(total[7], total[8]),
         )

@@ -40,6 +40,7 @@ _ROLES = {role.value: role for role in Role}
 _WORDS = ("time_zone", "failure_mode", "compliance_level", "priority_tier", "team_id", "name")
 """Texts that many entities share."""
 _LISTS = ("allowed_models", "allowed_providers", "allowed_addresses", "kinds")
+_NUMBERS = ("thresholds",)
 _TARGETS = ("provider_limits", "model_limits")
 
 
@@ -91,7 +92,7 @@ class Kept:
         values["status"] = entity.status.value
         if self.unique_column and self.unique_column not in values:
             values[self.unique_column] = self.unique_value(entity)
-        for name in _LISTS:
+        for name in _LISTS + _NUMBERS:
             if values.get(name) is not None:
                 values[name] = list(values[name])
         for name in _TARGETS:
@@ -178,6 +179,7 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
     struct: Callable[..., Entity] = where.struct
     status = names.index("status")
     lists = tuple(names.index(name) for name in _LISTS if name in names)
+    numbers = tuple(names.index(name) for name in _NUMBERS if name in names)
     targets = tuple(names.index(name) for name in _TARGETS if name in names)
     role = names.index("role") if "role" in names else None
     test = names.index("test") if "test" in names else None
@@ -191,6 +193,9 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
                 values[position] = (
                     _texts(values[position]) if isinstance(values[position], str) else tuple(values[position])
                 )
+        for position in numbers:
+            if values[position] is not None:
+                values[position] = _whole_numbers(values[position])
         for position in targets:
             if values[position] is not None:
                 values[position] = _target_limits(values[position])
@@ -204,6 +209,13 @@ def reader(where: Kept) -> Callable[[tuple[Any, ...]], Entity]:
         return struct(**dict(zip(names, values, strict=True)))
 
     return read
+
+
+def _whole_numbers(document: Any) -> tuple[int, ...] | None:
+    """As `_target_limits`."""
+    if isinstance(document, str):
+        return msgspec.json.decode(document, type=tuple[int, ...] | None)
+    return tuple(document)
 
 
 @lru_cache(maxsize=4096)

@@ -103,7 +103,7 @@ def _create_views(connection: Connection) -> None:
 def _bring_on(connection: Connection, schema: str, version: int) -> None:
     """A file of an older version, step by step. Version 2: what is used beside tokens of text. Version 3: teams, admin keys,
     limits of tenants, what keys may use. Version 4: data keys and providers' keys, whose key a call was made with, whether it was
-    granted as grace, further limits and those for one provider or model. Version 5: webhooks.
+    granted as grace, further limits and those for one provider or model. Version 5: webhooks, thresholds.
     On PostgreSQL there was none before version 4."""
     if schema == "gateway":
         if version < 2:
@@ -122,6 +122,7 @@ def _bring_on(connection: Connection, schema: str, version: int) -> None:
             add_organizations_of_changes(connection)
         if version < 5:
             _create_tables(connection, schema)
+            _add_columns(connection, who.customer_s, who.thresholds_added())
         _create_views(connection)
     if schema == "util":
         connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))

@@ -20,6 +20,12 @@ from onevault.stores.sql.schema.columns import (
     satellite,
 )
 
+
+def thresholds_added() -> tuple[Column[Any], ...]:
+    """Since version 5: at which per cent of its limits an organization is told of it; NULL: as configured."""
+    return (Column("thresholds", JsonDocument),)
+
+
 tenant_h = Table("tenant_h", metadata, *hub("tenant"), schema="auth")
 
 tenant_s = Table(
@@ -98,6 +104,7 @@ customer_s = Table(
     Column("daily_request_limit", BigInteger),
     Column("monthly_request_limit", BigInteger),
     Column("tokens_per_minute", BigInteger),
+    *thresholds_added(),
     schema="gateway",
     sqlite_with_rowid=False,
 )
