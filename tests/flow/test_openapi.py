@@ -33,7 +33,7 @@ checks.negative_data_rejection.enabled = false
 HANDLED_BY_ADMIN = "/admin"
 READ = {
     *("GET /v1/models", "GET /v1/models/{id}", "GET /v1beta/models", "GET /v1beta/models/{id}", "GET /v1/ai/models"),
-    *("GET /v1/usage", "GET /v1/requests", "GET /v1/requests/{id}", "GET /api/v1/ai/health"),
+    *("GET /v1/events", "GET /v1/usage", "GET /v1/requests", "GET /v1/requests/{id}", "GET /api/v1/ai/health"),
     *("GET /health", "GET /livez", "GET /readyz", "GET /health/liveliness", "GET /health/readiness"),
     *("GET /metrics", "GET /docs", "GET /openapi.json"),
 }
@@ -215,6 +215,7 @@ def test_a_fuzzer_finds_nothing_in_what_api_keys_reach(
     described: GatewayProcess, document: dict[str, Any], tmp_path: Path
 ) -> None:
     reached = only(document, REACHED)
+    del reached["paths"]["/v1/events"]  # its answer has no end
     if not LONG:
         reached["paths"] = {path: one for path, one in reached["paths"].items() if not path.startswith(TWINS)}
     fuzz(tmp_path, described.base_url, reached, described.api_key, seed=1)

@@ -37,7 +37,7 @@ class Gateway:
                 await self.admin(scope, receive, send)
                 return
             methods = self._below(path)
-        method = scope["method"]
+        method = scope.get("method", "GET")  # a WebSocket has none
         # What answers GET answers HEAD (RFC 9110, 9.3.2); the server leaves the body out.
         handler = methods.get("GET" if method == "HEAD" else method)
         if handler is not None:

@@ -23,7 +23,11 @@ class HeadTooLarge(Exception):
 
 
 def bounded_protocol(
-    *, header_bytes_max: int, header_timeout_s: float, body_timeout_s: float
+    *,
+    header_bytes_max: int,
+    header_timeout_s: float,
+    body_timeout_s: float,
+    socket_paths: frozenset[bytes] = frozenset(),
 ) -> type[HttpToolsProtocol]:
     """uvicorn's protocol, with these differences:
 
@@ -31,7 +35,8 @@ def bounded_protocol(
       JSON (400, 431, 408) and the connection closed;
     - a client that has its answer already (a refusal) may go on sending its body for `body_timeout_s` and no longer;
     - trailers are no headers: what a proxy did not look at decides nothing;
-    - an offer to upgrade (`h2c`, as some HTTP libraries make with every request) is passed over, and the request served;
+    - an offer to upgrade (`h2c`, as some HTTP libraries make with every request) is passed over, and the request served, but for
+      one to a WebSocket at one of `socket_paths`;
     - it puts itself into the scope as `Connection`, and tells whoever asks when the client is gone: a task that waits for
       ASGI's disconnect message costs each call more than its authentication and admission.
     """
@@ -63,7 +68,11 @@ def bounded_protocol(
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                self._serve_as_it_is(data[upgrade.args[0] :])
+                rest = data[upgrade.args[0] :]
+                if self._is_to_a_socket():
+                    self._become_a_socket(rest)
+                else:
+                    self._serve_as_it_is(rest)
             except httptools.HttpParserError:
                 if self._too_large:
                     self._refuse(431, FaultKind.PAYLOAD_TOO_LARGE, "The request's head is too large.")
@@ -138,6 +147,22 @@ def bounded_protocol(
                 self._refuse(431, FaultKind.PAYLOAD_TOO_LARGE, "The request's head is too large.")
             elif self._timer is None:
                 self._timer = self.loop.call_later(header_timeout_s, self._head_too_slow)
+
+        def _is_to_a_socket(self) -> bool:
+            return (
+                self.url.partition(b"?")[0] in socket_paths
+                and self.parser.get_method() == b"GET"
+                and self._get_upgrade() == b"websocket"
+                and not self.pipeline
+                and not _is_answering(self.cycle)
+            )
+
+        def _become_a_socket(self, rest: bytes) -> None:
+            self._in_time()
+            self.scope["method"] = "GET"
+            self.handle_websocket_upgrade()
+            if rest:
+                self.transport.get_protocol().data_received(rest)  # type: ignore[attr-defined]
 
         def _serve_as_it_is(self, rest: bytes) -> None:
             """Reads the request once more without its offer to upgrade: a server may ignore it (RFC 9110, 7.8)."""

@@ -17,6 +17,8 @@ from onevault.api.asgi import App
 from onevault.api.protocol import bounded_protocol
 
 _TICK_S = 0.05
+_SOCKET_MESSAGE_BYTES_MAX = 4_096
+"""Nobody has anything to say over a WebSocket here; what comes is passed over."""
 _CANCELLED_S = 2.0
 """How long calls that are cut off at the end may take to settle."""
 
@@ -82,16 +84,25 @@ def server(
     drain_timeout_s: float,
     on_drain: Callable[[], None],
     busy: Callable[[], bool],
+    heartbeat_s: float,
+    socket_paths: frozenset[bytes],
 ) -> Server:
-    """A server for sockets that already listen."""
+    """A server for sockets that already listen. At `socket_paths` it speaks WebSocket with who offers to, and pings every `heartbeat_s`."""
     protocol: Any = bounded_protocol(
-        header_bytes_max=header_bytes_max, header_timeout_s=header_timeout_s, body_timeout_s=body_timeout_s
+        header_bytes_max=header_bytes_max,
+        header_timeout_s=header_timeout_s,
+        body_timeout_s=body_timeout_s,
+        socket_paths=socket_paths,
     )
     config = uvicorn.Config(
         app,
         loop="uvloop",
         http=protocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=_SOCKET_MESSAGE_BYTES_MAX,
+        ws_ping_interval=heartbeat_s,
+        ws_ping_timeout=heartbeat_s,
+        ws_per_message_deflate=False,
         lifespan="off",
         interface="asgi3",
         log_config=None,

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -29,6 +30,7 @@ from onevault.api.asgi import App
 from onevault.api.errors import status_of
 from onevault.api.generate import Bounds, Generate, InFlight
 from onevault.api.health import Health
+from onevault.api.live_events import LiveStream
 from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
@@ -74,6 +76,9 @@ from onevault.upstream.relay import RELAY_PATH, Relay
 from onevault.upstream.stored import StoredCredentials
 
 _log = structlog.get_logger("onevault.gateway")
+LIVE_PATH: Final = "/v1/events"
+SOCKET_PATHS: Final = frozenset({LIVE_PATH.encode()})
+"""Where a WebSocket is spoken with who offers to."""
 _RELAYED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -261,11 +266,20 @@ async def running(
         if siblings is not None:
             scraped = await stack.enter_async_context(shown_to_siblings(siblings, worker, metrics.render))
         named = {_around_model(path): {"POST": handler} for path, handler in generate.items() if "{model}" in path}
+        live = LiveStream(
+            authenticate,
+            told.live,
+            observer,
+            new_id,
+            lambda: in_flight.draining,
+            settings.gateway.heartbeat_s,
+            (SQLAlchemyError,),
+        )
         health = Health(lambda: not in_flight.draining, scraped if monitoring.prometheus else None, __version__)
         described = msgspec.json.encode(document(admin.openapi(), version=__version__))
         app = Gateway(
             exact={path: {"POST": handler} for path, handler in generate.items()}
-            | {path: {"GET": handler} for path, handler in _reading(account, health).items()}
+            | {path: {"GET": handler} for path, handler in _reading(account, health, live).items()}
             | {path: {"GET": page} for path, page in pages(described).items()},
             below={
                 "/v1/models/": {"GET": account.model},
@@ -301,7 +315,7 @@ def _thresholds_of(access: Access, rebuild: Rebuild, org_id: str | None) -> Sequ
     return rebuild.settings.limits.thresholds if own is None else own
 
 
-def _reading(account: Account, health: Health) -> dict[str, App]:
+def _reading(account: Account, health: Health, live: LiveStream) -> dict[str, App]:
     return {
         "/v1/models": account.models,
         "/v1/ai/models": account.models,
@@ -309,6 +323,7 @@ def _reading(account: Account, health: Health) -> dict[str, App]:
         "/v1beta/models": account.google_models,
         "/v1/usage": account.usage,
         "/v1/requests": account.request_list,
+        LIVE_PATH: live,
         "/health": health.live,
         "/livez": health.live,
         "/health/liveliness": health.live,

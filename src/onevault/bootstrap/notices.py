@@ -18,6 +18,7 @@ from onevault.core.notices import Notice
 from onevault.core.ports import Clock, Sealer
 from onevault.core.secret_places import webhook_secret
 from onevault.jobs.courier import Courier, Retries
+from onevault.jobs.live_events import LiveEvents
 from onevault.jobs.notices import NoticeKeeper, NoticeQueue
 from onevault.jobs.supervise import kept_going, once_done
 from onevault.jobs.threshold_sweep import ThresholdSweep
@@ -51,6 +52,7 @@ class Telling:
     poster: WebhookPoster
     subscriptions: Subscriptions
     signing: WebhookSigning
+    live: LiveEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,19 @@ async def telling(
     sweep = ThresholdSweep(stores.standings, notices, clock, watched, lambda: stores.loader.lag_s)
     retries = Retries(monitoring.webhook_retry_first_s, monitoring.webhook_tries)
     courier = Courier(stores.deliveries, poster, subscriptions.find, signing.secrets_of, clock, random.random, retries)
+    live = LiveEvents(stores.notices, clock, settings.tenant.tenant_id)
     jobs = [
         asyncio.create_task(kept_going(name, job, clock))
-        for name, job in (("thresholds", thresholds.run), ("notices", keeper.run), ("webhooks", courier.run))
+        for name, job in (
+            ("thresholds", thresholds.run),
+            ("notices", keeper.run),
+            ("webhooks", courier.run),
+            ("live events", live.run),
+        )
     ]
     jobs.append(asyncio.create_task(once_done("threshold sweep", sweep.run, clock)))
     try:
-        yield Telling(thresholds, poster, subscriptions, signing)
+        yield Telling(thresholds, poster, subscriptions, signing, live)
     finally:
         for job in jobs:
             job.cancel()

@@ -17,7 +17,7 @@ import uvloop
 from watchfiles import awatch
 
 from onevault.api.server import server
-from onevault.bootstrap.gateway import RunningGateway, running
+from onevault.bootstrap.gateway import SOCKET_PATHS, RunningGateway, running
 from onevault.bootstrap.workers import Worker, Workers, reserved, worker_command, worker_of
 from onevault.config.problems import ConfigurationError
 from onevault.config.schema import Settings
@@ -83,6 +83,8 @@ async def _serve(
                 drain_timeout_s=gateway.drain_timeout_s,
                 on_drain=running_gateway.drain,
                 busy=lambda: running_gateway.in_flight.calls > 0,
+                heartbeat_s=gateway.heartbeat_s,
+                socket_paths=SOCKET_PATHS,
             )
             following = asyncio.create_task(_follow(running_gateway, settings, load, watched))
             _settle_memory()

@@ -36,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     org_id: str | None = None
     kind: str | None = None
     since_ns: int | None = None
+    notice_id: str | None = None
 
 
 class NoticeStore(Protocol):

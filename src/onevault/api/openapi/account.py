@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onevault.api.openapi.operations import GOOGLE_KEY, in_path, in_query, plain, read
+from onevault.api.openapi.operations import EVENTS, GOOGLE_KEY, KEY, faults, in_header, in_path, in_query, plain, read
 from onevault.api.openapi.schema import (
     INTEGER,
     NUMBER,
@@ -59,6 +59,19 @@ OPERATIONS = {
     "GET /v1/requests/{id} read_request": read(
         "One call: cost, usage, and why it went where it went", "Request", parameters=[in_path("id", "`x-request-id`.")]
     ),
+    "GET /v1/events listen_to_events": {
+        "summary": "What happens to the caller's organization, as it happens",
+        "description": "Server-sent events, or a WebSocket for who offers to upgrade. The answer has no end.",
+        "tags": ["Account"],
+        "security": KEY,
+        "parameters": [
+            in_query("kind", STRING, "Only these kinds of events, with commas between."),
+            in_query("last_event_id", STRING, "As the header, for clients that cannot send it."),
+            in_header("Last-Event-ID", STRING, "The id of the last event that was had: first comes what followed it."),
+        ],
+        "responses": {"200": {"description": "The events.", "content": {EVENTS: {"schema": STRING}}}}
+        | faults("OpenAIError", ("400", "401", "403", "429", "503")),
+    },
     "GET /health read_health": _open("Whether the process lives"),
     "GET /livez read_liveness": _open("Whether the process lives"),
     "GET /health/liveliness read_liveness_below_health": _open("Whether the process lives"),

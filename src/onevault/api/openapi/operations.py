@@ -164,6 +164,10 @@ def in_path(name: str, description: str, *, example: str | None = None) -> dict[
     return made | ({"example": example} if example is not None else {})
 
 
+def in_header(name: str, schema: Schema, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
 def in_query(name: str, schema: Schema, description: str = "") -> dict[str, Any]:
     made = {"name": name, "in": "query", "required": False, "schema": schema}
     return made | ({"description": description} if description else {})

@@ -95,6 +95,8 @@ def _page(connection: Connection, asked: Asked, after: int | None, limit: int, n
         query = query.where(notice.c.kind == asked.kind)
     if asked.since_ns is not None:
         query = query.where(notice.c.occurred_ns >= asked.since_ns)
+    if asked.notice_id is not None:
+        query = query.where(notice.c.notice_id == asked.notice_id)
     if after is not None:
         query = query.where(number < after if newest_first else number > after)
     query = query.order_by(number.desc() if newest_first else number).limit(limit)
