@@ -342,6 +342,7 @@ APART = {
     "priority_tier": "PREMIUM",
     "byok": "off",
     "provider_limits": '{"openai": {"daily_limit_usd": 2}}',
+    "thresholds": "50",
     "webhook_url": "https://hooks.example.com/x",
     "expires_at": "2099-01-31T00:00:00Z",
     "allowed_models": "gpt-5",
@@ -368,7 +369,7 @@ def test_every_field_that_the_admin_api_takes_can_be_said(shell: Shell) -> None:
         options = [part for name in wanted for part in (f"--{name}", ids[name])]
         for name, value in said.items():
             if name != subject:
-                called = name.removesuffix("s") if name.startswith("allowed_") else name
+                called = name.removesuffix("s") if name.startswith("allowed_") or name == "thresholds" else name
                 options += [f"--{called.replace('_', '-')}", *([value] if value is not None else [])]
         first = [said[subject]] if subject else [ids[group[:-1]]] if verb == "update" else []
         done = shell(group, verb, *filter(None, first), *options, "--json")

@@ -95,7 +95,7 @@ class _OrganizationFields(_WholeLimits):
     )
     thresholds: Thresholds = Field(
         None,
-        description="At which per cent of its limits, and of those below it, events are told; null: `limits.thresholds`.",
+        description="At which per cent of its limits, and of those below it, events are told; null: as configured.",
     )
     byok: ByokPolicy = Field(
         "preferred",

@@ -83,8 +83,9 @@ def _option(name: str, schema: Mapping[str, Any]) -> inspect.Parameter:
     if kind == "object":
         said.append("A JSON object.")
     option = typer.Option(f"--{called}", help=" ".join(filter(None, said)).replace("`", ""))
+    taken = list[int] if kind == "array" and schema["items"].get("type") == "integer" else _TYPES[kind]
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[_TYPES[kind] | None, option]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[taken | None, option]
     )
 
 
