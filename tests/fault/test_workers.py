@@ -264,6 +264,15 @@ async def test_one_process_takes_over_from_workers_that_were_killed(
     assert figures["month_usage_nanos"] == spent + held
 
 
+def test_workers_whose_process_above_was_killed_end_and_the_next_start_serves(gateway: GatewayProcess) -> None:
+    key = new_key(gateway)
+    orphans = workers_of(gateway)
+    gateway.kill()
+    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in orphans), PATIENCE_S)
+    gateway.start()
+    assert http(f"{gateway.base_url}{CHAT}", key=key.api_key, body=affordable())[0] == 200
+
+
 def test_a_change_reaches_every_worker_within_a_second(gateway: GatewayProcess) -> None:
     key = new_key(gateway)
     url = f"{gateway.base_url}/v1/models"

@@ -92,6 +92,7 @@ async def _serve(
                 standard_output().write(running_gateway.greeting + "\n")
             if worker is not None:
                 worker.tell_ready()
+                worker.end_with_the_process_above()
             try:
                 await http.serve(sockets=[listener])
             finally:

@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 WORKER: Final = "ONEVAULT_WORKER"
-"""By this variable a process learns that it is a worker: its number, the descriptor on which it tells that it serves, and where the
-workers find each other."""
+"""By this variable a process learns that it is a worker: its number, the descriptors on which it tells that it serves and learns
+that the process above has gone, and where the workers find each other."""
 _AGAIN_FIRST_S: Final = 0.1
 _AGAIN_MAX_S: Final = 10.0
 _WELL_AFTER_S: Final = 30.0
@@ -28,16 +28,29 @@ _log = structlog.get_logger("onevault.workers")
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """What a worker is told of itself. `siblings` is a directory of the workers' own."""
+    """What a worker is told of itself. `siblings` is a directory of the workers' own; `lifeline` ends with the process above."""
 
     number: int
     descriptor: int
     siblings: str
+    lifeline: int
 
     def tell_ready(self) -> None:
         """Tells the process above that this one serves."""
         os.write(self.descriptor, b"1")
         os.close(self.descriptor)
+
+    def end_with_the_process_above(self) -> None:
+        """Has this process drain when that one dies, however that dies: nobody would start it again, and it would keep the next
+        start from its journal."""
+        loop = asyncio.get_running_loop()
+
+        def has_gone() -> None:
+            loop.remove_reader(self.lifeline)
+            _log.error("the process above has gone: this worker drains", worker=self.number)
+            signal.raise_signal(signal.SIGTERM)
+
+        loop.add_reader(self.lifeline, has_gone)
 
 
 def worker_of(environment: Mapping[str, str]) -> Worker | None:
@@ -57,6 +70,8 @@ class Workers:
         self._ending = asyncio.Event()
         self._signals = 0
         self._failed = 0
+        # Nobody writes to it. The one end that can be written to is this process's, and is closed when it has gone.
+        self._lifeline, self._own_end = os.pipe()
 
     async def run(self) -> int:
         """Serves until told to stop; the exit code. The first worker is alone until it serves: it makes what a first start makes.
@@ -73,6 +88,8 @@ class Workers:
         if first.is_set():
             keeping |= {asyncio.create_task(self._keep(n, asyncio.Event())) for n in range(2, self._count + 1)}
         await asyncio.wait(keeping)
+        os.close(self._lifeline)
+        os.close(self._own_end)
         return 1 if self._failed else 0
 
     async def _keep(self, number: int, ready: asyncio.Event) -> None:
@@ -84,7 +101,8 @@ class Workers:
             code = await process.wait()
             self._running.pop(number, None)
             if self._ending.is_set():
-                self._failed += code != 0
+                # One that was still starting ends by the signal itself.
+                self._failed += code not in (0, -signal.SIGTERM, -signal.SIGINT)
                 return
             if not ready.is_set():
                 _log.error("a worker cannot start", worker=number, exit_code=code)
@@ -111,9 +129,10 @@ class Workers:
 
         loop.add_reader(reads, told)
         try:
-            told_of_itself = msgspec.json.encode(Worker(number, writes, str(self._siblings))).decode()
+            told_of_itself = msgspec.json.encode(Worker(number, writes, str(self._siblings), self._lifeline)).decode()
             environment = os.environ | {WORKER: told_of_itself}
-            process = await asyncio.create_subprocess_exec(*self._command, env=environment, pass_fds=(writes,))
+            passed = (writes, self._lifeline)
+            process = await asyncio.create_subprocess_exec(*self._command, env=environment, pass_fds=passed)
         finally:
             os.close(writes)
         self._running[number] = process
