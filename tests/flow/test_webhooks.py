@@ -85,7 +85,7 @@ def test_an_organization_is_told_of_its_own_and_the_tenant_of_all_each_of_the_ki
         ended = sender.admin("/webhooks", {"org_id": key.org_id, "url": others.url})
         sender.admin(f"/webhooks/{ended['webhook_id']}", method="DELETE")
         off = sender.admin("/webhooks", {"org_id": key.org_id, "url": others.url, "active": False})
-        of_other = sender.admin("/webhooks", {"org_id": other.org_id, "url": others.url})
+        of_other = sender.admin("/webhooks", {"org_id": other.org_id, "url": others.url, "kinds": ["budget.threshold"]})
         url = f"{sender.base_url}/v1/chat/completions"
         answers = [200]
         while answers[-1] == 200 and len(answers) < 200:

@@ -62,6 +62,7 @@ def create_admin(deps: AdminDeps, register: Register | None = None) -> FastAPI:
         tenant_id=deps.tenant_id,
         sealer=deps.sealer,
         providers=deps.providers,
+        check_url=deps.check_webhook,
     )
     desk = Desk(deps, office, Idempotency(deps.clock, deps.answers))
     app = AdminApp(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -39,10 +39,17 @@ from onevault.core.identity import (
 from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
 from onevault.core.ports import Clock, Directory, Entity, IdSource, Sealer
 from onevault.policy.access import FAIL_OPEN
+from onevault.policy.key_notices import Put
+from onevault.policy.outbound import destination
 
 RandomBytes = Callable[[int], bytes]
 """So many bytes from a cryptographic source (`secrets.token_bytes`)."""
 I = TypeVar("I", bound=Input)  # noqa: E741 - the customary letter of a type of input
+
+
+async def as_written(url: str) -> None:
+    """Looks only at how a URL is written: whoever sends to it checks where it leads."""
+    destination(url)
 
 
 def unheard(entity: Entity) -> None:
@@ -89,6 +96,8 @@ class Office:
     sealer: Sealer | None = None
     providers: Callable[[], Mapping[str, ProviderSettings]] = dict
     """The configured entries by name."""
+    check_url: Callable[[str], Awaitable[None]] = as_written
+    """Raises ValueError for a URL that nothing would be sent to."""
 
     def of(self, actor: Actor) -> Office:
         """The same office, with nothing in it that the actor may not see."""
@@ -112,10 +121,14 @@ def office_of(
     random_bytes: RandomBytes,
     tenant_id: str = "default",
     on_change: Callable[[Entity], None] = unheard,
+    on_put: Callable[[Sequence[Put]], None] = lambda _: None,
+    check_url: Callable[[str], Awaitable[None]] = as_written,
 ) -> Office:
     """An office of its own over a directory."""
-    register = Register(directory, on_change)
-    return Office(register=register, clock=clock, ids=ids, random_bytes=random_bytes, tenant_id=tenant_id)
+    register = Register(directory, on_change, on_put=on_put)
+    return Office(
+        register=register, clock=clock, ids=ids, random_bytes=random_bytes, tenant_id=tenant_id, check_url=check_url
+    )
 
 
 # ---- organizations ---------------------------------------------------------------------------------------------------
@@ -176,7 +189,8 @@ def with_failure_mode(organization: Organization, said: Mapping[str, object]) ->
 
 
 async def create_organization(office: Office, asked: CreateOrganization, *, actor: Actor) -> Organization:
-    """Raises Fault CONFLICT where another organization has the name."""
+    """Raises Fault CONFLICT where another organization has the name, INVALID_REQUEST for a webhook that leads nowhere allowed."""
+    await check_url(office, asked.webhook_url, field="webhook_url")
     async with office.register.lock:
         await office.register.refresh()
         _name_is_free(office.register, asked.name, but_for=None)
@@ -196,6 +210,7 @@ async def update_organization(
     office: Office, org_id: str, asked: UpdateOrganization, *, actor: Actor, version: int | None = None
 ) -> Organization:
     """Changes what was said. `version` is the one the caller saw: raises Fault CONFLICT if it is no longer the newest."""
+    await check_url(office, asked.webhook_url, field="webhook_url")
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.organization(org_id)
@@ -394,6 +409,16 @@ def _address_is_free(register: Register, org_id: str, email: str, *, but_for: st
 def _team_is_there(register: Register, org_id: str, team_id: str | None) -> None:
     if team_id is not None and register.team(team_id).org_id != org_id:
         raise Fault(FaultKind.NOT_FOUND, "There is no such team of this organization.", param="team_id")
+
+
+async def check_url(office: Office, url: str | None, *, field: str) -> None:
+    """Raises Fault INVALID_REQUEST for a URL that nothing would be sent to. Names are looked up for it: not under the lock."""
+    if url is None:
+        return
+    try:
+        await office.check_url(url)
+    except ValueError as refused:
+        raise Fault(FaultKind.INVALID_REQUEST, f"{field}: {refused}", param=field) from None
 
 
 def is_to_come(office: Office, expires_at_ms: int | None) -> None:

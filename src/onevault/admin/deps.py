@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from onevault.admin.commands import RandomBytes
+from onevault.admin.commands import RandomBytes, as_written
 from onevault.admin.errors import StatusOf
 from onevault.config.schema import ProviderSettings
 from onevault.core.delivery import Deliveries, NoticeStore
@@ -27,7 +27,6 @@ from onevault.core.ports import (
 )
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.limits import NO_DEFAULTS, DefaultLimits
-from onevault.policy.outbound import destination
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -38,11 +37,6 @@ class Health(msgspec.Struct, frozen=True):
 
 
 HealthCheck = Callable[[], Awaitable[Health]]
-
-
-async def _as_written(url: str) -> None:
-    """Looks only at how a URL is written: whoever sends to it checks where it leads."""
-    destination(url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +73,7 @@ class AdminDeps:
     providers: Callable[[], Mapping[str, ProviderSettings]] = dict
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     defaults: Callable[[], DefaultLimits] = lambda: NO_DEFAULTS
-    check_webhook: Callable[[str], Awaitable[None]] = _as_written
+    check_webhook: Callable[[str], Awaitable[None]] = as_written
     webhook_secret: Callable[[str], str] | None = None
     notices: NoticeStore | None = None
     deliveries: Deliveries | None = None

@@ -46,16 +46,6 @@ class _EventQuery(BaseModel):
     since: Moment = Field(None, description="RFC 3339; only those from then on.")
 
 
-async def check_webhook(desk: Desk, url: str | None, *, field: str = "webhook_url") -> None:
-    """Raises Fault INVALID_REQUEST for a URL that nothing would be sent to."""
-    if url is None:
-        return
-    try:
-        await desk.deps.check_webhook(url)
-    except ValueError as refused:
-        raise Fault(FaultKind.INVALID_REQUEST, f"{field}: {refused}", param=field) from None
-
-
 def event_routes(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/admin", tags=["events"], route_class=StrictRoute)
     deps = desk.deps

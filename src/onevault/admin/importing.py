@@ -7,12 +7,14 @@ earlier ones by them, and where no line had one it is an id of here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, is_to_come, read, with_failure_mode
+from onevault.admin.commands import Actor, Office, check_url, is_to_come, read, with_failure_mode
 from onevault.admin.import_report import ImportedLine, RefusedLine, Report
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input
 from onevault.admin.strict_json import Refused, strictly_read
@@ -22,6 +24,7 @@ from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key
 from onevault.core.ports import Entity
 
 LINES_PER_TRANSACTION = 200
+_WEBHOOK_URL = "webhook_url"
 Kind = Literal["organization", "team", "user", "api_key"]
 _REFERENCES = ("org_id", "organization", "team_id", "team", "user_id", "user", "key_id")
 _REFERENCE_CHARACTERS_MAX = 300
@@ -54,10 +57,13 @@ class Import:
 
     async def feed(self, lines: list[tuple[int, bytes]]) -> None:
         """Carries these numbered lines out, in one transaction. Raises what a store raises that does not answer."""
+        refused = await self._webhooks_refused(lines)
         async with self._register.lock:
             await self._register.refresh()
             for number, line in lines:
                 try:
+                    if number in refused:
+                        raise refused[number]
                     self._line(number, line)
                 except Fault as fault:
                     self.report.add(RefusedLine(line=number, field=fault.param, message=fault.message))
@@ -73,6 +79,22 @@ class Import:
             else:
                 made = None if self._dry_run else _id_of(each.entity)
                 self._told(each.line, each.kind, made, "created", api_key=each.api_key)
+
+    async def _webhooks_refused(self, lines: list[tuple[int, bytes]]) -> dict[int, Fault]:
+        """The lines whose webhook leads nowhere allowed: asked before the lock is taken, for names may have to be looked up."""
+        asked: dict[int, str] = {}
+        for number, line in lines:
+            if _WEBHOOK_URL.encode() in line:
+                with suppress(Refused):
+                    url = strictly_read(line).get(_WEBHOOK_URL)
+                    if isinstance(url, str):
+                        asked[number] = url
+        checks = (check_url(self._office, url, field=_WEBHOOK_URL) for url in asked.values())
+        outcomes = await asyncio.gather(*checks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Fault):
+                raise outcome
+        return {number: told for number, told in zip(asked, outcomes, strict=True) if isinstance(told, Fault)}
 
     # ---- a line ----------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from onevault.admin import commands
-from onevault.admin.events import check_webhook
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -29,8 +28,6 @@ def organization_routes(desk: Desk) -> APIRouter:
     async def create_organization(
         asked: CreateOrganization, actor: ActorOf, response: Response, idempotency_key: IdempotencyKey = None
     ) -> OrganizationOut:
-        await check_webhook(desk, asked.webhook_url)
-
         async def act() -> OrganizationOut:
             return organization_out(await commands.create_organization(desk.office.of(actor), asked, actor=actor))
 
@@ -65,7 +62,6 @@ def organization_routes(desk: Desk) -> APIRouter:
         org_id: str, asked: UpdateOrganization, actor: ActorOf, response: Response, if_match: IfMatch = None
     ) -> OrganizationOut:
         """An absent field stays as it is; null takes a limit away. Holds for the next call of its keys."""
-        await check_webhook(desk, asked.webhook_url)
         version = version_of(if_match)
         changed = await commands.update_organization(desk.office.of(actor), org_id, asked, actor=actor, version=version)
         etag(response, changed.version)

@@ -14,6 +14,7 @@ from onevault.admin.shelves import Kind, Shelves, in_order
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Status, Team, Tenant, User, Webhook
 from onevault.core.ports import Change, Directory, Entity, Snapshot
+from onevault.policy.key_notices import Put
 
 T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey, ProviderKey, Webhook)
 _GONE = Status.DELETED
@@ -32,8 +33,8 @@ class Register:
     """The directory's newest state with what lists and checks need. Hold `lock` and call `refresh` before anything else.
 
     Reading asks the directory for what has changed since, so what another process changed is seen at once. `on_change` is told of
-    all that was read, and of every change of this process after the directory took it. With an `org_id` nothing outside this
-    organization is there (`within`).
+    all that was read, and of every change of this process after the directory took it; `on_put` of the latter alone. With an `org_id`
+    nothing outside this organization is there (`within`).
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Register:
         directory: Directory,
         on_change: Callable[[Entity], None],
         *,
+        on_put: Callable[[Sequence[Put]], None] = lambda _: None,
         shelves: Shelves | None = None,
         lock: asyncio.Lock | None = None,
         org_id: str | None = None,
@@ -48,6 +50,7 @@ class Register:
         self.lock = lock or asyncio.Lock()
         self._directory = directory
         self._on_change = on_change
+        self._on_put = on_put
         self._shelves = shelves or Shelves()
         self._org_id = org_id
 
@@ -55,7 +58,14 @@ class Register:
         """The same register as one sees it who is confined to an organization; None: who is not."""
         if org_id == self._org_id:
             return self
-        return Register(self._directory, self._on_change, shelves=self._shelves, lock=self.lock, org_id=org_id)
+        return Register(
+            self._directory,
+            self._on_change,
+            on_put=self._on_put,
+            shelves=self._shelves,
+            lock=self.lock,
+            org_id=org_id,
+        )
 
     def begin_with(self, snapshot: Snapshot) -> None:
         """Takes over what was read already, and told of: only what comes after it is asked for."""
@@ -92,19 +102,23 @@ class Register:
     async def put(self, entity: Entity, *, actor: str, address: str) -> None:
         """Makes a change durable, then visible. Raises Fault CONFLICT where somebody else changed the entity meanwhile."""
         await self._directory.put(Change(actor=actor, address=address, entity=entity))
-        self._shelves.add(entity)
-        self._on_change(entity)
+        self._on_put([self._made(entity)])
 
     async def put_each(self, entities: Sequence[Entity], *, actor: str, address: str) -> list[Fault | None]:
         """Makes those changes durable that stand, then visible; gives for each what it was refused for."""
         outcomes = await self._directory.put_each(
             [Change(actor=actor, address=address, entity=entity) for entity in entities]
         )
-        for entity, outcome in zip(entities, outcomes, strict=True):
-            if outcome is None:
-                self._shelves.add(entity)
-                self._on_change(entity)
+        made = zip(entities, outcomes, strict=True)
+        self._on_put([self._made(entity) for entity, outcome in made if outcome is None])
         return outcomes
+
+    def _made(self, entity: Entity) -> Put:
+        """Makes a change of this process visible."""
+        before = self._shelves.find(entity)
+        self._shelves.add(entity)
+        self._on_change(entity)
+        return Put(entity, before, self._shelves.organization_of(entity))
 
     @property
     def known(self) -> Shelves:

@@ -109,6 +109,24 @@ class Shelves:
             case DataKey():
                 pass  # nobody manages these by hand
 
+    def find(self, entity: Entity) -> Entity | None:
+        """What is known of this key; of what is no key nobody asks."""
+        if isinstance(entity, ApiKey):
+            return self.keys.get(entity.key_id)
+        return self.provider_keys.get(entity.provider_key_id) if isinstance(entity, ProviderKey) else None
+
+    def key(self, key_id: str) -> tuple[ApiKey, str | None] | None:
+        """An API key, and whose it is."""
+        found = self.keys.get(key_id)
+        return None if found is None else (found, self.organization_of(found))
+
+    def organization_of(self, entity: Entity) -> str | None:
+        """Whose key this is."""
+        if isinstance(entity, ApiKey):
+            user = self.users.get(entity.user_id)
+            return None if user is None else user.org_id
+        return entity.org_id if isinstance(entity, ProviderKey) else None
+
     def _add_user(self, user: User) -> None:
         before = self.users.get(user.user_id)
         self._count(User, user.org_id, before, user)

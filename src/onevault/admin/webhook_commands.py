@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, following, is_version, put
+from onevault.admin.commands import Actor, Office, check_url, following, is_version, put
 from onevault.admin.inputs import CreateWebhook, RotateSecret, UpdateWebhook
 from onevault.admin.provider_key_commands import NO_SEALER
 from onevault.core.delivery import Told
@@ -30,6 +30,7 @@ class NewSecret(msgspec.Struct, frozen=True):
 
 async def create_webhook(office: Office, asked: CreateWebhook, *, actor: Actor) -> NewSecret:
     """Raises Fault NOT_FOUND for the organization, CONFLICT where it has as many as it may, STORE_UNAVAILABLE without a master key."""
+    await check_url(office, asked.url, field="url")
     async with office.register.lock:
         await office.register.refresh()
         org_id = _whose(office, asked, actor)
@@ -50,6 +51,8 @@ async def update_webhook(
     office: Office, webhook_id: str, asked: UpdateWebhook, *, actor: Actor, version: int | None = None
 ) -> Webhook:
     """Changes what was said. `version` is the one the caller saw: raises Fault CONFLICT if it is no longer the newest."""
+    if "url" in asked.model_fields_set:
+        await check_url(office, asked.url, field="url")
     async with office.register.lock:
         await office.register.refresh()
         before = office.register.webhook(webhook_id)

@@ -35,7 +35,7 @@ from onevault.api.openapi import document
 from onevault.api.pages import pages
 from onevault.bootstrap import credentials
 from onevault.bootstrap.master_keys import follow_masters, keyring_of, masters_for
-from onevault.bootstrap.notices import LoggedNotices, Telling, WebhookSigning, telling
+from onevault.bootstrap.notices import LoggedNotices, Telling, WebhookSigning, key_teller, telling
 from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.rebuild import Rebuild
@@ -43,10 +43,11 @@ from onevault.bootstrap.siblings import Render, shown_to_siblings
 from onevault.bootstrap.stores import Stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
-from onevault.core.identity import ProviderKey, Webhook
+from onevault.core.identity import ApiKey, ProviderKey, Webhook
 from onevault.core.ports import Entity
 from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
+from onevault.jobs.key_expiry import KeyExpiry
 from onevault.jobs.notices import NoticeQueue
 from onevault.jobs.provider_keys import keep_provider_keys
 from onevault.jobs.refresh import follow
@@ -62,6 +63,7 @@ from onevault.pipeline.reserve import Reserve
 from onevault.pipeline.route import Route
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
+from onevault.policy.key_notices import Put
 from onevault.policy.scope_limits import limits_of
 from onevault.policy.subscriptions import Subscriptions
 from onevault.simulator.server import EmbeddedSimulator
@@ -159,13 +161,18 @@ async def running(
 
         subscriptions = Subscriptions(access.organization, snapshot.webhooks.values())
 
+        expiry = KeyExpiry(lambda key_id: office.register.known.key(key_id), notices, clock, settings.tenant.tenant_id)
+
         def changed(entity: Entity) -> None:
             access.apply(entity)
             if isinstance(entity, Webhook):
                 subscriptions.apply(entity)
             if isinstance(entity, ProviderKey):
                 stored.drop_changed()
+            if isinstance(entity, ApiKey):
+                expiry.changed(entity)
 
+        tell_of = key_teller(notices, clock, tenant_id=settings.tenant.tenant_id)
         office = office_of(
             stores.directory,
             clock=clock,
@@ -173,8 +180,10 @@ async def running(
             random_bytes=secrets.token_bytes,
             tenant_id=settings.tenant.tenant_id,
             on_change=changed,
+            on_put=tell_of,
         )
         office.register.begin_with(snapshot)
+        expiry.begin_with(snapshot.keys.values())
         del snapshot  # with 100,000 keys its dictionaries alone are 20 MB
         known, greeting = await _known(
             settings, office, base_url=base_url, has_vault=not stores.directory_standing().degraded
@@ -182,7 +191,15 @@ async def running(
         catching_up = partial(follow, office.register.catch_up, clock)
         following = asyncio.create_task(kept_going("identities", catching_up, clock))
         stack.callback(following.cancel)
-        keeps = partial(keep_provider_keys, access.provider_keys, stored.taken, stores.directory, changed, clock)
+
+        def changed_by_itself(key: ProviderKey) -> None:
+            before = access.provider_key(key.provider_key_id)
+            changed(key)
+            tell_of([Put(key, before, key.org_id)])
+
+        keeps = partial(
+            keep_provider_keys, access.provider_keys, stored.taken, stores.directory, changed_by_itself, clock
+        )
         keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
         stack.callback(keeping.cancel)
 
@@ -192,7 +209,16 @@ async def running(
             tenant_id=settings.tenant.tenant_id,
         )
         told = await stack.enter_async_context(
-            telling(settings, stores, notices, subscriptions, WebhookSigning(masters, keyring, clock), clock, watched)
+            telling(
+                settings,
+                stores,
+                notices,
+                subscriptions,
+                WebhookSigning(masters, keyring, clock),
+                clock,
+                watched,
+                expiry,
+            )
         )
         issuers = Issuers(settings.security.oidc, transport, clock)
         sign_in = SignIn(issuers, DirectoryPeople(office), access, clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -15,14 +15,16 @@ from onevault.bootstrap.policies import webhook_transport_of
 from onevault.bootstrap.stores import Stores
 from onevault.config.schema import Settings
 from onevault.core.notices import Notice
-from onevault.core.ports import Clock, Sealer
+from onevault.core.ports import Clock, Notices, Sealer
 from onevault.core.secret_places import webhook_secret
 from onevault.jobs.courier import Courier, Retries
+from onevault.jobs.key_expiry import KeyExpiry
 from onevault.jobs.live_events import LiveEvents
 from onevault.jobs.notices import NoticeKeeper, NoticeQueue
 from onevault.jobs.supervise import kept_going, once_done
 from onevault.jobs.threshold_sweep import ThresholdSweep
 from onevault.jobs.thresholds import Thresholds, Watched
+from onevault.policy.key_notices import Put, notices_of
 from onevault.policy.outbound import read_networks
 from onevault.policy.purpose import MasterKey, purpose_key
 from onevault.policy.subscriptions import Subscription, Subscriptions
@@ -84,6 +86,26 @@ class WebhookSigning:
         return [purpose_key(purpose_key(master, "webhook-signature"), webhook_id) for master in self.masters]
 
 
+def webhook_poster(settings: Settings) -> WebhookPoster:
+    """Raises OSError for unusable certificate files."""
+    monitoring = settings.monitoring
+    return WebhookPoster(
+        webhook_transport_of(settings),
+        read_networks(monitoring.webhook_networks),
+        timeout_s=monitoring.webhook_timeout_s,
+    )
+
+
+def key_teller(notices: Notices, clock: Clock, *, tenant_id: str) -> Callable[[Sequence[Put]], None]:
+    """What tells of changes of keys that this process makes."""
+
+    def tell(puts: Sequence[Put]) -> None:
+        for notice in notices_of(puts, tenant_id=tenant_id, at_ns=clock.wall_ns()):
+            notices.tell(notice)
+
+    return tell
+
+
 @asynccontextmanager
 async def telling(
     settings: Settings,
@@ -93,14 +115,11 @@ async def telling(
     signing: WebhookSigning,
     clock: Clock,
     watched: Watched,
+    expiry: KeyExpiry,
 ) -> AsyncGenerator[Telling]:
     """Its jobs run until it is left; then what the vault still takes is written."""
     monitoring = settings.monitoring
-    poster = WebhookPoster(
-        webhook_transport_of(settings),
-        read_networks(monitoring.webhook_networks),
-        timeout_s=monitoring.webhook_timeout_s,
-    )
+    poster = webhook_poster(settings)
     keeper = NoticeKeeper(notices.queue, stores.notices, subscriptions, clock)
     thresholds = Thresholds(stores.ledger, notices, clock, watched.thresholds_of)
     sweep = ThresholdSweep(stores.standings, notices, clock, watched, lambda: stores.loader.lag_s)
@@ -114,6 +133,7 @@ async def telling(
             ("notices", keeper.run),
             ("webhooks", courier.run),
             ("live events", live.run),
+            ("key expiry", expiry.run),
         )
     ]
     jobs.append(asyncio.create_task(once_done("threshold sweep", sweep.run, clock)))

@@ -9,7 +9,7 @@ import msgspec
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ProviderKey, Status
-from onevault.core.ports import Change, Clock, Directory, Entity
+from onevault.core.ports import Change, Clock, Directory
 
 ACTOR: Final = "gateway"
 INTERVAL_S: Final = 1.0
@@ -23,7 +23,7 @@ async def keep_provider_keys(
     known: Callable[[], Collection[ProviderKey]],
     taken: Taken,
     directory: Directory,
-    told: Callable[[Entity], None],
+    told: Callable[[ProviderKey], None],
     clock: Clock,
 ) -> None:
     """Looks forever. Where another process was quicker, its change stands. Raises what a store raises that does not answer."""
