@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from onevault.admin import webhook_commands as commands
+from onevault.admin.commands import Actor
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -22,6 +23,7 @@ from onevault.admin.http import (
 )
 from onevault.admin.inputs import CreateWebhook, RotateSecret, UpdateWebhook
 from onevault.admin.outputs import Output, PageOut, time_text
+from onevault.core.changes import RecordedChange
 from onevault.core.delivery import Deliveries, Delivery, DeliveryState, NoticeStore
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Status, Webhook, is_of_tenant
@@ -163,7 +165,9 @@ def webhook_routes(desk: Desk) -> APIRouter:
 
         async def act() -> DeliveryOut:
             notices, deliveries = _stores(desk)
-            told = commands.trial(office.of(actor), await found(webhook_id, actor))
+            webhook = await found(webhook_id, actor)
+            told = commands.trial(office.of(actor), webhook)
+            await _noted(desk, webhook, actor, before={}, after={"trial": told.notice_id})
             await notices.keep([told], now_ns=desk.deps.clock.wall_ns())
             some = await deliveries.page(webhook_id, state=None, after=None, limit=_LOOKED_THROUGH)
             return next(_delivery_out(each) for each in some if each.kept.notice_id == told.notice_id)
@@ -195,7 +199,7 @@ def webhook_routes(desk: Desk) -> APIRouter:
     )
     async def redeliver(webhook_id: str, delivery_id: str, actor: ActorOf) -> DeliveryOut:
         """Only a dead delivery: it is tried at once, and as often as a new one. Its `webhook-id` stays the same."""
-        await found(webhook_id, actor)
+        webhook = await found(webhook_id, actor)
         _, deliveries = _stores(desk)
         is_number = delivery_id.isascii() and delivery_id.isdecimal() and len(delivery_id) <= _NUMBER_DIGITS_MAX
         number = int(delivery_id) if is_number else -1
@@ -206,9 +210,33 @@ def webhook_routes(desk: Desk) -> APIRouter:
         if not begun:
             message = f"This delivery is {delivery.state.value}; only a dead one is delivered anew."
             raise Fault(FaultKind.CONFLICT, message, param="delivery_id")
+        await _noted(
+            desk,
+            webhook,
+            actor,
+            before={"delivery": DeliveryState.DEAD},
+            after={"delivery": delivery.state, "event": delivery.kept.notice_id},
+        )
         return _delivery_out(delivery)
 
     return routes
+
+
+async def _noted(desk: Desk, webhook: Webhook, actor: Actor, *, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Puts into the audit what makes no new state of a webhook."""
+    await desk.deps.change_log.note(
+        RecordedChange(
+            change_id=0,
+            at_ms=desk.deps.clock.wall_ns() // 1_000_000,
+            actor=actor.name,
+            address=actor.address,
+            entity="webhook",
+            entity_id=webhook.webhook_id,
+            org_id=None if is_of_tenant(webhook.org_id) else webhook.org_id,
+            before=before,
+            after=after,
+        )
+    )
 
 
 def _stores(desk: Desk) -> tuple[NoticeStore, Deliveries]:

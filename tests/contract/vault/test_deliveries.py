@@ -6,13 +6,16 @@ import asyncio
 from pathlib import Path
 
 import msgspec
-from tests.contract.vault.calls import NOON_NS
+from tests.contract.vault.calls import NOON_NS, both, write_segment
 
-from onevault.core.delivery import DeliveryState, Told
+from onevault.core.delivery import DeliveryState, Standing, Told
+from onevault.core.identity import Window
 from onevault.core.notices import Notice, NoticeKind
 from onevault.stores.sql.deliveries import VaultDeliveries
 from onevault.stores.sql.engine import Vault, open_vault
+from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.notices import VaultNotices
+from onevault.stores.sql.standings import VaultStandings
 
 LEASE_NS = 60_000_000_000
 
@@ -84,3 +87,22 @@ async def test_deliveries_are_listed_page_by_page_and_only_dead_ones_begin_again
     assert begun is not None
     assert (begun.state, begun.attempts, begun.due_ns, begun.ended_ns) == (DeliveryState.PENDING, 0, NOON_NS + 5, None)
     assert await deliveries.find("whk_2", one.number) is None
+
+
+async def test_what_scopes_have_used_and_what_was_told_of_it_is_read_page_by_page(vault: Vault, tmp_path: Path) -> None:
+    write_segment(tmp_path / "journal", 1, both(range(20)))
+    await Loader(vault, tmp_path / "journal").flush()
+    standings = VaultStandings(vault)
+    found: list[Standing] = []
+    while some := await standings.page(Window.MONTH, "2026-11", after=found[-1].scope if found else "", limit=2):
+        found += some
+    scopes = [each.scope for each in found]
+    assert scopes == sorted(set(scopes))
+    used = found[0]
+    assert used.requests > 0
+    assert used.spent > 0
+    assert used.tokens > 0
+    assert await standings.page(Window.MONTH, "2026-10", after="", limit=2) == []
+    await VaultNotices(vault).keep([Told("ntc_1", msgspec.structs.replace(told(1).notice, once="one"))], now_ns=NOON_NS)
+    assert await standings.told("default", ["one", "two", *map(str, range(1_200))]) == {"one"}
+    assert await standings.told("another", ["one"]) == set()

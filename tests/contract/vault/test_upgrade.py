@@ -8,20 +8,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 from tests.contract.vault.calls import settled_call, write_segment
 from tests.contract.vault.conftest import MovedClock
 
 from onevault.core.changes import ChangeQuery
-from onevault.core.identity import ApiKey, Organization, Team, Tenant, User
+from onevault.core.identity import ApiKey, Organization, Team, Tenant, User, Webhook, of_tenant
 from onevault.core.ports import Change
 from onevault.core.records import Record
 from onevault.core.usage import Usage
 from onevault.stores.sql.change_log import VaultChangeLog
 from onevault.stores.sql.directory import VaultDirectory
-from onevault.stores.sql.engine import Vault
+from onevault.stores.sql.engine import Vault, open_vault
 from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.requests import VaultRequests
-from onevault.stores.sql.schema import SCHEMA_VERSION, calls, who
+from onevault.stores.sql.schema import SCHEMA_VERSION, SCHEMAS, calls, who
 from onevault.stores.sql.schema.views import VIEWS
 
 ADDED = [column.name for column in calls.usage_added()]
@@ -145,3 +146,39 @@ def test_a_journal_of_an_older_version_is_read_with_nothing_where_nothing_was_co
     fields[at] = {"input_tokens": 9, "output_tokens": 8, "cache_read_tokens": 0, "reasoning_tokens": 2}
     read: Any = msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=Record)
     assert read == msgspec.structs.replace(record, usage=Usage(input_tokens=9, output_tokens=8, reasoning_tokens=2))
+
+
+HOOK = Webhook(
+    webhook_id="whk_1", org_id="org_1", url="https://hooks.example.com/", sealed=b"s", kinds=("key.created",)
+)
+
+
+async def test_a_vault_of_version_4_gets_webhooks_and_thresholds_on_every_engine(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with open_vault(tmp_path, database_url=database_url) as vault:
+        await VaultDirectory(vault, MovedClock()).put(Change("admin", "", ORG))
+        is_sqlite = not database_url
+
+        def made_older_still(connection: Connection) -> None:
+            for name in VIEWS:
+                connection.exec_driver_sql(f"DROP VIEW gateway.{name}")
+            for name in ("webhook_s", "webhook_h"):
+                connection.exec_driver_sql(f"DROP TABLE gateway.{name}")
+            connection.exec_driver_sql("ALTER TABLE gateway.customer_s DROP COLUMN thresholds")
+            connection.exec_driver_sql("UPDATE util.schema_version SET version = 4")
+            for schema in SCHEMAS if is_sqlite else ():
+                connection.exec_driver_sql(f"PRAGMA {schema}.user_version = 4")
+
+        await vault.write(made_older_still)
+    async with open_vault(tmp_path, database_url=database_url) as vault:
+        directory = VaultDirectory(vault, MovedClock())
+        assert (await directory.snapshot()).organizations["org_1"] == ORG
+        wanted = msgspec.structs.replace(ORG, thresholds=(30, 60), version=2)
+        whole = msgspec.structs.replace(HOOK, webhook_id="whk_2", org_id=of_tenant("default"), kinds=None)
+        for entity in (wanted, HOOK, whole):
+            await directory.put(Change("admin", "", entity))
+        snapshot = await directory.snapshot()
+        assert snapshot.organizations["org_1"] == wanted
+        assert snapshot.webhooks == {"whk_1": HOOK, "whk_2": whole}
+        assert set((await directory.changes(1)).entities) == {wanted, HOOK, whole}
