@@ -271,6 +271,7 @@ providers:
 """
 MORE = """
   second: {{type: openai_compatible, base_url: "{url}/v1", api_key: any-key, models: [gpt-4o]}}
+  sim: {{type: simulator}}
 routing: {{aliases: {{swift: gpt-4o}}}}
 limits: {{max_requests_per_minute: 7}}
 """
@@ -304,6 +305,8 @@ def test_a_changed_configuration_is_swapped_in_and_a_wrong_one_refused(
     assert headers["x-ratelimit-limit-requests"] == "7"
     listed = {model["id"] for model in http(f"{gateway.base_url}/v1/models", key=key)[2]["data"]}
     assert {"gpt-4o", "gpt-4o-mini"} <= listed
+    # The built-in simulator, which no entry wanted before, has been started.
+    assert call(gateway, key, model="sim/gpt-4o-mini")[0] == 200
 
     write("providers: {first: {type: no-such-type}}\nlimits: {max_requests_per_minute: -5}\n")
     until(lambda: bool(logged(gateway, "configuration refused")), 5)

@@ -65,6 +65,8 @@ def _problem(problem: Mapping[str, Any]) -> tuple[str, str]:
             return field, "there is no such field"
         case "missing":
             return field, "is required"
+        case "string_pattern_mismatch":
+            return field, "is not written as it must be; /docs says how"
         case _:
             return field, str(problem["msg"])
 

@@ -33,6 +33,9 @@ DECIMALS_MAX = 9
 YEAR_MAX = 9999
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_INVISIBLE_CHARACTERS = r"\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+_INVISIBLE = re.compile(f"[{_INVISIBLE_CHARACTERS}]")
+"""By which two names could look alike, or one be read in another order. Joiners stay: some scripts and emoji need them."""
 _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@[^\s@\"(),:;<>\[\\\]]{1,189}")
 _ZONES = available_timezones()
 
@@ -93,6 +96,8 @@ def bounded_text(value: object, characters_max: int, *, empty: bool = False) -> 
         raise refused(f"must have at most {characters_max} characters")
     if _UNPRINTABLE.search(value):
         raise refused("must have no control characters")
+    if _INVISIBLE.search(value):
+        raise refused("must have no invisible characters")
     if value != value.strip():
         raise refused("must not begin or end with a space")
     if not value and not empty:
@@ -268,7 +273,10 @@ _TEXT = {
     "type": "string",
     "minLength": 1,
     "maxLength": NAME_CHARACTERS_MAX,
-    "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?$",
+    "pattern": (
+        rf"^[^\s\x00-\x1f\x7f-\x9f{_INVISIBLE_CHARACTERS}]"
+        rf"([^\x00-\x1f\x7f-\x9f\u2028\u2029{_INVISIBLE_CHARACTERS}]*[^\s\x00-\x1f\x7f-\x9f{_INVISIBLE_CHARACTERS}])?$"
+    ),
 }
 
 

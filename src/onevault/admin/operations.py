@@ -19,6 +19,7 @@ from onevault.core.money import Nanos, usd_for_json
 from onevault.policy.limits import organization_scope
 
 CHECK_S = 2.0
+_ORGANIZATION = re.compile(r"\borg_[0-9A-Za-z]+")
 _CALL_ID = re.compile(r"[A-Za-z0-9_\-]{1,100}")
 _FIGURES_PER_TURN = 200
 """Other requests are served in between, however many organizations are summed up."""
@@ -101,7 +102,10 @@ def operation_routes(desk: Desk) -> APIRouter:
             version=deps.version,
             time=time_text(desk.office.now_ms),
             uptime_s=round(deps.clock.monotonic_s() - started_s, 3),
-            components=dict(zip(names, checked, strict=True)),
+            components={
+                name: _of_others_nothing(component, actor.org_id)
+                for name, component in zip(names, checked, strict=True)
+            },
             failure_modes=FailureModesOut(fail_closed=modes["fail_closed"], fail_open=modes["fail_open"]),
         )
 
@@ -145,6 +149,14 @@ async def _checked(desk: Desk, check: HealthCheck) -> ComponentOut:
         health = Health(ok=False, detail=type(error).__name__)
     latency_ms = round((clock.monotonic_s() - began_s) * 1000, 3)
     return ComponentOut(status="ok" if health.ok else "failed", detail=health.detail, latency_ms=latency_ms)
+
+
+def _of_others_nothing(component: ComponentOut, org_id: str | None) -> ComponentOut:
+    """What a key to one organization is told: no other's id."""
+    if org_id is None:
+        return component
+    detail = _ORGANIZATION.sub(lambda found: found[0] if found[0] == org_id else "another", component.detail)
+    return component.model_copy(update={"detail": detail})
 
 
 def _count(by_status: Counter[Status]) -> CountOut:

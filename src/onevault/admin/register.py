@@ -6,7 +6,7 @@ import asyncio
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -199,11 +199,11 @@ class Register:
 
     def teams(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[Team]:
         ids = self._ids(self._shelves.team_ids, self._shelves.teams_of, org_id)
-        return _page(self._shelves.teams, ids, after, limit, deleted)
+        return _page(self._shelves.teams, ids, after, limit, deleted, has_ended=self._has_ended)
 
     def users(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[User]:
         ids = self._ids(self._shelves.user_ids, self._shelves.users_of, org_id)
-        return _page(self._shelves.users, ids, after, limit, deleted)
+        return _page(self._shelves.users, ids, after, limit, deleted, has_ended=self._has_ended)
 
     def users_of_team(self, team_id: str, after: str, *, limit: int, deleted: bool = False) -> Page[User]:
         return _page(self._shelves.users, self._shelves.users_in.get(team_id, []), after, limit, deleted)
@@ -272,11 +272,12 @@ class Register:
         return organization is not None and organization.status is _GONE
 
     def _is_there(self, entity: Team | User, deleted: bool) -> bool:
-        if not self._sees(entity.org_id):
-            return False
+        return self._sees(entity.org_id) and (deleted or not self._has_ended(entity))
+
+    def _has_ended(self, entity: Team | User) -> bool:
+        """By itself, or with its organization."""
         organization = self._shelves.organizations.get(entity.org_id)
-        gone = entity.status is _GONE or organization is None or organization.status is _GONE
-        return deleted or not gone
+        return entity.status is _GONE or organization is None or organization.status is _GONE
 
     def _ids(self, all_ids: list[str], ids_of: dict[str, list[str]], org_id: str | None) -> list[str]:
         """The ids of an organization's, or of all that are seen."""
@@ -286,12 +287,24 @@ class Register:
         return all_ids if one is None else ids_of.get(one, [])
 
 
-def _page(entities: dict[str, T], ids: Sequence[str], after: str, limit: int, deleted: bool) -> Page[T]:
+def _is_gone(entity: Any) -> bool:
+    return bool(entity.status is _GONE)
+
+
+def _page(
+    entities: dict[str, T],
+    ids: Sequence[str],
+    after: str,
+    limit: int,
+    deleted: bool,
+    *,
+    has_ended: Callable[[T], bool] = _is_gone,
+) -> Page[T]:
     entries: list[T] = []
     last = ""
     for position in range(bisect_right(ids, after), len(ids)):
         entity = entities[ids[position]]
-        if entity.status is _GONE and not deleted:
+        if not deleted and has_ended(entity):
             continue
         if len(entries) == limit:
             return Page(tuple(entries), last)

@@ -40,6 +40,7 @@ from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.rebuild import Rebuild
 from onevault.bootstrap.siblings import Render, shown_to_siblings
+from onevault.bootstrap.simulating import WantedSimulator
 from onevault.bootstrap.stores import Stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
@@ -66,14 +67,13 @@ from onevault.policy.access import Access
 from onevault.policy.key_notices import Put
 from onevault.policy.scope_limits import limits_of
 from onevault.policy.subscriptions import Subscriptions
-from onevault.simulator.server import EmbeddedSimulator
 from onevault.stores.keys.keyring import Keyring
 from onevault.telemetry.calls import CallObserver
 from onevault.telemetry.metrics import Metrics
 from onevault.telemetry.redact import redact
 from onevault.upstream.auth.oidc import Issuers
 from onevault.upstream.client import ProviderSender
-from onevault.upstream.endpoints import Signing, endpoints, needs_simulator
+from onevault.upstream.endpoints import Signing, endpoints
 from onevault.upstream.relay import RELAY_PATH, Relay
 from onevault.upstream.stored import StoredCredentials
 
@@ -99,7 +99,7 @@ class RunningGateway:
     _sign_in: SignIn
     _transport: Transport
     _clock: SystemClock
-    _simulator: EmbeddedSimulator | None
+    _simulator: WantedSimulator
     _drains: Drains
     _rebuild: Rebuild
     _keyring: Keyring
@@ -114,7 +114,7 @@ class RunningGateway:
         its master keys do not open what the vault holds."""
         await follow_masters(self._keyring, settings)
         self._rebuild.settings = settings
-        url = self._simulator.base_url if self._simulator else None
+        url = self._rebuild.simulator_url = await self._simulator.url(settings)
         catalog = catalog_of(settings)
         self._sender.endpoints = endpoints(settings, simulator_url=url, signing=self._signing)
         self._route.catalog = self._account.catalog = catalog
@@ -141,10 +141,10 @@ async def running(
         stack.callback(observer.flush)
         notices = LoggedNotices(NoticeQueue(new_id))
         stores = await stack.enter_async_context(open_stores(settings, clock, notices, worker=worker))
-        simulator = await _simulator(settings, stack)
+        simulator = WantedSimulator(stack)
+        simulator_url = await simulator.url(settings)
         transport = transport_of(settings)
         stack.push_async_callback(transport.close)
-        simulator_url = simulator.base_url if simulator else None
         signing = Signing(transport, clock)
         catalog = catalog_of(settings)
 
@@ -363,13 +363,6 @@ def _around_model(path: str) -> tuple[str, str]:
     """What comes before and after the model's name in a path."""
     before, _, after = path.partition("{model}")
     return before, after
-
-
-async def _simulator(settings: Settings, stack: AsyncExitStack) -> EmbeddedSimulator | None:
-    """The built-in provider, where the configuration wants it."""
-    if not needs_simulator(settings):
-        return None
-    return await stack.enter_async_context(EmbeddedSimulator())
 
 
 async def _known(

@@ -315,8 +315,12 @@ class Access:
         return self._organizations.get(org_id)
 
     def admin_key(self, sha256: bytes) -> AdminKey | None:
-        """The admin key with this hash, whatever its status; None if there is none."""
-        return self._admin_keys.get(sha256)
+        """The admin key with this hash, whatever its status; None if there is none. One to an organization that has ended is revoked."""
+        key = self._admin_keys.get(sha256)
+        organization = self._organizations.get(key.org_id) if key is not None and key.org_id is not None else None
+        if key is not None and organization is not None and organization.status is Status.DELETED:
+            return msgspec.structs.replace(key, status=Status.REVOKED)
+        return key
 
     def authenticate(self, credential: str | None, *, now_ms: int, address: str = "") -> Principal:
         """Who presents this credential from this address. Raises Fault UNAUTHENTICATED, or FORBIDDEN for a good key from a wrong
