@@ -228,7 +228,7 @@ async def test_a_cluster_takes_every_batch_because_it_stays_in_one_slot() -> Non
         server.remove()
 
 
-async def test_a_node_that_does_not_have_the_keys_says_who_has_also_after_they_were_moved() -> None:
+async def test_a_node_that_does_not_have_the_keys_says_who_has_also_while_they_are_moved_and_after() -> None:
     nodes = [RedisServer("--cluster-enabled", "yes", "--cluster-node-timeout", "5000").start() for _ in range(2)]
     clients = [Redis(port=node.port, decode_responses=True) for node in nodes]
     first, second = clients
@@ -244,7 +244,9 @@ async def test_a_node_that_does_not_have_the_keys_says_who_has_also_after_they_w
             while any(client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" for client in clients):
                 await asyncio.sleep(0.05)
         limits = (money(ORG, Window.MONTH, 100),)
-        async with open_redis(nodes[0].url, tenant_of=lambda _: "t1") as engine:
+        async with open_redis(
+            nodes[0].url, tenant_of=lambda _: "t1", settings=RedisSettings(command_timeout_s=2.0)
+        ) as engine:
             assert await engine.restore("t1", ())
             await engine.ledger.reserve(held("a", 100), limits)
             assert first.dbsize() == 0
@@ -253,16 +255,26 @@ async def test_a_node_that_does_not_have_the_keys_says_who_has_also_after_they_w
             first.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[1])
             second.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[0])
             keys = second.execute_command("CLUSTER GETKEYSINSLOT", slot, 1000)
-            second.execute_command("MIGRATE", "127.0.0.1", nodes[0].port, "", 0, 5000, "KEYS", *keys)
-            while_moved = await fault_of(engine.ledger.reserve(held("b", 1), limits))
-            assert while_moved is not None
-            assert while_moved.kind is FaultKind.STORE_UNAVAILABLE
+            second.execute_command("MIGRATE", "127.0.0.1", nodes[0].port, "", 0, 5000, "KEYS", *keys[:2])
+            undecided = await fault_of(engine.ledger.reserve(held("too early", 1), limits))
+            assert undecided is not None
+            assert undecided.kind is FaultKind.STORE_UNAVAILABLE, "what is on two nodes is decided by none"
+            waiting = asyncio.create_task(fault_of(engine.ledger.reserve(held("waits", 1), limits)))
+            await asyncio.sleep(0)
+            second.execute_command("MIGRATE", "127.0.0.1", nodes[0].port, "", 0, 5000, "KEYS", *keys[2:])
+            refused = await waiting
+            assert refused is not None
+            assert refused.kind is FaultKind.BUDGET_EXCEEDED
+            await engine.ledger.settle(settled(held("a", 100), 60))
+            await engine.ledger.reserve(held("while it is moved", 40), limits)
+            assert second.dbsize() == 0
             for client in clients:
                 client.execute_command("CLUSTER SETSLOT", slot, "NODE", names[0])
 
-            await engine.ledger.settle(settled(held("a", 100), 60))
             figures = await of_organization(engine)
-            assert (figures.spent_month, figures.held) == (60, 0)
+            assert (figures.spent_month, figures.held) == (60, 40)
+            await engine.ledger.settle(settled(held("while it is moved", 40), 30))
+            assert (await of_organization(engine)).spent_month == 90
             assert second.dbsize() == 0
     finally:
         for client in clients:

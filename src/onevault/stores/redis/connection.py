@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hiredis import pack_command
+from msgspec import msgpack
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -24,6 +25,7 @@ from onevault.stores.redis.scripts import Script
 from onevault.stores.redis.settings import RedisSettings
 
 _REASON_LENGTH_MAX = 200
+_TRY_AGAIN_S = 0.01
 _MOVES_MAX = 4
 """How often one script is sent on: nodes that disagree for longer are about to agree, and the next call asks again."""
 
@@ -50,6 +52,14 @@ class _Moved(Exception):
         self.port = int(port)
 
 
+class _Leaving(_Moved):
+    """The slot is being moved, and what it was asked for is not here (any more): the node that it goes to is to be asked."""
+
+
+class _TryAgain(Exception):
+    """The slot is being moved, and some of the keys are here and some are not."""
+
+
 class _Node:
     """One server, with the connections to it that nobody uses at the moment."""
 
@@ -64,8 +74,9 @@ class RedisConnection:
     """Connections to the store at a URL (`redis://`, `rediss://`, `unix://`), to be closed after use.
 
     As many as scripts run at the same time, which the callers bound. The URL may be of any node of a cluster: where it says that
-    another has the keys, that one is connected to, as the URL says but for the address. While a slot is being moved, its
-    scripts are refused (they are known to be undone).
+    another has the keys, that one is connected to, as the URL says but for the address. While a slot is being moved, the new node is asked
+    once every key of the script has left the old one; before that nobody can decide, and the script is tried again for as long as a
+    command may take, then refused (it is known to be undone).
     """
 
     def __init__(self, url: str, settings: RedisSettings) -> None:
@@ -91,11 +102,25 @@ class RedisConnection:
         """The script's answer. Raises Unreachable. The script must change nothing when it is run a second time.
         `timeout_s` is for scripts that may take longer than `command_timeout_s`."""
         tag = keys[0].partition("}")[0]
-        for _ in range(_MOVES_MAX):
+        timeout_s = timeout_s or self._settings.command_timeout_s
+        moves_left = _MOVES_MAX
+        waits_left = int(timeout_s / _TRY_AGAIN_S)
+        while moves_left:
             node = self._moved.get(tag, self._first)
             try:
-                return await self._run(node, script, keys, arguments, timeout_s or self._settings.command_timeout_s)
+                try:
+                    return await self._run(node, script, keys, arguments, timeout_s)
+                except _Leaving as leaving:
+                    return await self._asking(
+                        node, self._node(leaving.host, leaving.port), script, keys, arguments, timeout_s
+                    )
+            except _TryAgain as undecided:
+                if not waits_left:
+                    raise Unreachable(f"its slot is being moved: {undecided}", is_known_undone=True) from None
+                waits_left -= 1
+                await asyncio.sleep(_TRY_AGAIN_S)
             except _Moved as moved:
+                moves_left -= 1
                 self._moved[tag] = self._node(moved.host, moved.port)
             except Unreachable:
                 # A node that died may have been replaced: any other one knows.
@@ -147,6 +172,46 @@ class RedisConnection:
         except (ConnectionResetError, _NoScript) as error:
             raise Unreachable(error, is_known_undone=False) from None
 
+    async def _asking(
+        self,
+        old: _Node,
+        new: _Node,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[bytes | str | int],
+        timeout_s: float,
+    ) -> bytes:
+        """Runs a script on the node that a slot is being moved to. Raises _TryAgain as long as a key is still on the old one: keys that
+        have left never come back, and new ones are made on the new node alone, so what was once gone for good is decided there."""
+        asking = script if len(keys) == 1 else script.asking
+        if asking is None:
+            raise _TryAgain("not while it is moved")
+        looks = b"".join(_command("EXISTS", key) for key in keys)
+        for found in await self._each(old, looks, len(keys), timeout_s):
+            if not (isinstance(found, Exception) and isinstance(_refusal(str(found)), _Leaving)):
+                raise _TryAgain("keys are on both nodes")
+        given = arguments if len(keys) == 1 else (*arguments, msgpack.encode(keys))
+        for command, text in (("EVALSHA", asking.sha), ("EVAL", asking.text)):
+            packed = _command("ASKING") + _packed(command, text, keys[-1:] if len(keys) == 1 else keys[1:2], given)
+            answer = (await self._each(new, packed, 2, timeout_s))[1]
+            if not isinstance(answer, Exception):
+                whole: bytes = answer
+                return whole
+            refusal = _refusal(str(answer))
+            if not isinstance(refusal, _NoScript):
+                raise refusal
+        raise Unreachable("the store forgets scripts", is_known_undone=True)
+
+    async def _each(self, node: _Node, packed: bytes, commands: int, timeout_s: float) -> list[Any]:
+        """The answers to commands that are written at once, errors among them."""
+        try:
+            answers: list[Any] = await self._answer(
+                node, await self._connected(node), packed, timeout_s, commands=commands
+            )
+        except ConnectionResetError as error:
+            raise Unreachable(error, is_known_undone=False) from None
+        return answers
+
     async def _connected(self, node: _Node) -> Link:
         if node.idle:
             return node.idle.pop()
@@ -163,9 +228,17 @@ class RedisConnection:
         return Link(connection)
 
     async def _ask(self, node: _Node, link: Link, packed: bytes, timeout_s: float) -> bytes:
-        """Raises ConnectionResetError where the connection is lost, _NoScript, _Moved, Unreachable for all else."""
+        """Raises ConnectionResetError where the connection is lost, _NoScript, _Moved, _Leaving, _TryAgain, Unreachable for all else."""
+        answer = await self._answer(node, link, packed, timeout_s)
+        if isinstance(answer, Exception):
+            raise _refusal(str(answer))
+        whole: bytes = answer
+        return whole
+
+    async def _answer(self, node: _Node, link: Link, packed: bytes, timeout_s: float, *, commands: int = 1) -> Any:
+        """Raises ConnectionResetError, Unreachable."""
         try:
-            answer = await link.ask(packed, timeout_s)
+            answer = await link.ask(packed, timeout_s, commands=commands)
         except CommandTimeout as error:
             raise Unreachable(error, is_known_undone=False) from None
         except BaseException:
@@ -175,10 +248,7 @@ class RedisConnection:
             link.close()
         else:
             node.idle.append(link)
-        if isinstance(answer, Exception):
-            raise _refusal(str(answer))
-        whole: bytes = answer
-        return whole
+        return answer
 
 
 def _refusal(said: str) -> Exception:
@@ -188,11 +258,18 @@ def _refusal(said: str) -> Exception:
         return _NoScript(said)
     if kind == "MOVED":
         return _Moved(said)
+    if kind == "ASK":
+        return _Leaving(said)
+    if kind == "TRYAGAIN":
+        return _TryAgain(said)
     return Unreachable(said, is_known_undone=True)
 
 
 def _packed(command: str, script: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
-    """The command as the protocol writes it. (hiredis declares a tuple of one; it takes any.)"""
-    whole: Any = (command, script, len(keys), *keys, *arguments)
+    return _command(command, script, len(keys), *keys, *arguments)
+
+
+def _command(*whole: Any) -> bytes:
+    """As the protocol writes it. (hiredis declares a tuple of one; it takes any.)"""
     packed: bytes = pack_command(whole)
     return packed

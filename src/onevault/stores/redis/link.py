@@ -20,7 +20,7 @@ class CommandTimeout(Exception):
 class Link(asyncio.Protocol):
     """`is_open` until the store or `close` has closed it."""
 
-    __slots__ = ("_answer", "_kept", "_loop", "_reader", "_timer", "_transport", "is_open")
+    __slots__ = ("_answer", "_answers", "_kept", "_loop", "_reader", "_timer", "_transport", "_wanted", "is_open")
 
     def __init__(self, connection: AbstractConnection) -> None:
         """Takes over a connection that is ready for commands."""
@@ -33,14 +33,18 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(replyError=Exception)
         self._answer: asyncio.Future[Any] | None = None
+        self._answers: list[Any] = []
+        self._wanted = 1
         self._timer: asyncio.TimerHandle | None = None
         self.is_open = not self._transport.is_closing()
 
-    def ask(self, packed: bytes, timeout_s: float) -> asyncio.Future[Any]:
-        """A command's answer, an Exception with its text for an error of the store's. The future raises ConnectionResetError where the
-        connection is lost and CommandTimeout. Whoever stops waiting for it must `close`: the answer of one command is never
-        taken for that of the next."""
+    def ask(self, packed: bytes, timeout_s: float, *, commands: int = 1) -> asyncio.Future[Any]:
+        """A command's answer, or of several that are written at once a list of all; errors of the store's are Exceptions with their text.
+
+        The future raises ConnectionResetError where the connection is lost, and CommandTimeout. Whoever stops waiting for it must
+        `close`: the answer of one command is never taken for that of the next."""
         self._answer = answer = self._loop.create_future()
+        self._wanted = commands
         if self.is_open:
             self._transport.write(packed)
             self._timer = self._loop.call_later(timeout_s, self._too_late)
@@ -62,8 +66,17 @@ class Link(asyncio.Protocol):
             self._end(ConnectionResetError(f"not what a store says: {error}"))
             self.close()
             return
-        if reply is not False:
+        if reply is False:
+            return
+        if self._wanted == 1:
             self._end(reply)
+            return
+        while reply is not False:
+            self._answers.append(reply)
+            reply = self._reader.gets()
+        if len(self._answers) >= self._wanted:
+            answers, self._answers = self._answers, []
+            self._end(answers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False

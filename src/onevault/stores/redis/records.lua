@@ -7,7 +7,24 @@ local MONEY, HELD, TOKENS, TOKENS_HELD, REQUESTS, OVERSHOOT, ATTEMPTS, RUNNING =
 local REQUEST_MINUTE, TOKEN_MINUTE, KEYS_OF_SCOPE = 2, 3, 3
 
 local LEASES, MINUTES = KEYS[1], tonumber(ARGV[2])
-local written = redis.call('MGET', unpack(KEYS, 2, MINUTES))
+
+-- While a slot is being moved, its new node takes no command of several keys where one of them does not exist: then one by one.
+local function get_each(first, last)
+  if not ONE_BY_ONE then return redis.call('MGET', unpack(KEYS, first, last)) end
+  local found = {}
+  for place = first, last do found[#found + 1] = redis.call('GET', KEYS[place]) end
+  return found
+end
+
+local function set_each(sets)
+  if not ONE_BY_ONE then
+    redis.call('MSET', unpack(sets))
+  else
+    for place = 1, #sets, 2 do redis.call('SET', sets[place], sets[place + 1]) end
+  end
+end
+
+local written = get_each(2, MINUTES)
 if not written[1] then return 'EMPTY' end
 
 local clock = redis.call('TIME')
@@ -124,8 +141,8 @@ local function write_records()
       over[#over + 1] = call.id
     end
   end
-  if #sets > 0 then redis.call('MSET', unpack(sets)) end
-  if #gone > 0 then redis.call('DEL', unpack(gone)) end
+  if #sets > 0 then set_each(sets) end
+  for _, key in ipairs(gone) do redis.call('DEL', key) end
   if #begun > 0 then redis.call('ZADD', LEASES, unpack(begun)) end
   if #over > 0 then redis.call('ZREM', LEASES, unpack(over)) end
 end

@@ -15,10 +15,11 @@ _MS: Final = 1000
 
 
 class Script(msgspec.Struct, frozen=True):
-    """`sha` is what EVALSHA calls it by."""
+    """`sha` is what EVALSHA calls it by. `asking` is what does the same on a node that a slot is being moved to; None: nothing does."""
 
     text: str
     sha: str
+    asking: Script | None = None
 
 
 def batch_script(settings: RedisSettings) -> Script:
@@ -29,7 +30,10 @@ def batch_script(settings: RedisSettings) -> Script:
         f"expired_at_once = {settings.expired_per_batch_max}, "
         f"days_around = {DAYS_AROUND}, months_around = {MONTHS_AROUND} }}\n"
     )
-    return _script(head + "".join(_source(part) for part in _PARTS))
+    whole = head + "".join(_source(part) for part in _PARTS)
+    # Of several keys that are declared all would have to exist there. So one is, and the others come as an argument.
+    asking = _script(f"local KEYS, ONE_BY_ONE = cmsgpack.unpack(ARGV[3]), true\n{whole}")
+    return msgspec.structs.replace(_script(f"local ONE_BY_ONE = false\n{whole}"), asking=asking)
 
 
 def restore_script() -> Script:
