@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,20 +18,27 @@ from tests.contract.ledger.build import (
     OTHER_KEY,
     SECOND_NS,
     USER,
+    concurrency,
     fault_of,
     held,
     money,
+    principal,
+    requests,
     reset,
     settled,
     tokens,
 )
-from tests.contract.ledger.conftest import ENGINES
+from tests.contract.ledger.conftest import ENGINES, TENANT
+from tests.contract.ledger.model import Attempted, Model
+from tests.support.redis_server import shared_redis
 
-from onevault.core.faults import FaultKind
-from onevault.core.identity import Metric, ScopeId, Window
-from onevault.core.ports import Ledger
-from onevault.core.records import Held, QuotaReset, Settled
-from onevault.core.windows import day_and_month
+from onevault.core.faults import Fault, FaultKind
+from onevault.core.identity import Limit, Metric, ScopeId, Window
+from onevault.core.ports import Admission, Ledger
+from onevault.core.records import Held, Settled
+from onevault.core.windows import day_and_month, seconds_to_next_day, seconds_to_next_month
+from onevault.stores.redis.keys import TenantKeys
+from onevault.stores.redis.ledger import RedisLedger
 
 LONG = bool(os.environ.get("ONEVAULT_TEST_LONG"))
 ZONES = (
@@ -46,46 +54,39 @@ BEGINNINGS = (NOON, 1_774_742_400 * SECOND_NS, 1_793_491_200 * SECOND_NS, 1_798_
 """November, the eves of both changes of the clocks, the end of the year."""
 HOUR_NS = 3600 * SECOND_NS
 DAY_NS = 24 * HOUR_NS
-CHAINS = ((KEY, USER, ORG), (OTHER_KEY, USER, ORG), (OTHER_KEY, ORG))
+AT_PROVIDER, AT_MODEL = ScopeId(f"{USER}|provider:openai"), ScopeId(f"{ORG}|model:gpt-4o")
+CHAINS = (
+    (KEY, USER, ORG),
+    (OTHER_KEY, USER, ORG),
+    (OTHER_KEY, ORG),
+    (KEY, USER, ORG, AT_PROVIDER),
+    (OTHER_KEY, USER, ORG, AT_PROVIDER, AT_MODEL),
+)
+ADMITTED_IN = (*CHAINS[:3], (AT_PROVIDER,), (AT_PROVIDER, AT_MODEL))
+"""For the rates of its provider and model a call is admitted by itself."""
+EVERY_SCOPE = (KEY, OTHER_KEY, USER, ORG, AT_PROVIDER, AT_MODEL)
 
 
-class Model:
-    """Every event in order; every figure is summed up anew from them."""
-
-    def __init__(self) -> None:
-        self.events: list[Held | Settled | QuotaReset] = []
-
-    def sums(self, scope: ScopeId, label: str) -> dict[str, int]:
-        money = tokens = requests = overshoot = 0
-        for event in self.events:
-            if isinstance(event, Settled) and scope in event.scopes and label in _labels(event.started_ns, event):
-                money += event.cost
-                tokens += event.usage.total_tokens
-                requests += 1
-                overshoot += max(0, event.cost - event.amount_held)
-            if isinstance(event, QuotaReset) and event.scope == scope:
-                reset_labels = day_and_month(event.at_ns, event.time_zone)
-                if label in reset_labels:
-                    money = tokens = requests = 0
-        ended = {event.call_id for event in self.events if isinstance(event, Settled)}
-        open_holds = [
-            event
-            for event in self.events
-            if isinstance(event, Held) and event.call_id not in ended and scope in event.scopes
-        ]
-        inside = [event for event in open_holds if label in _labels(event.at_ns, event)]
-        return {
-            "money": money,
-            "tokens": tokens,
-            "requests": requests,
-            "overshoot": overshoot,
-            "held": sum(event.amount for event in inside),
-            "tokens_held": sum(event.tokens for event in inside),
-        }
+UNTIL_END_OF = {Window.DAY: seconds_to_next_day, Window.MONTH: seconds_to_next_month}
 
 
-def _labels(at_ns: int, event: Held | Settled) -> tuple[str, ...]:
-    return (*day_and_month(at_ns, event.time_zone), "")
+def with_maxima(kinds: list[Limit], maxima: list[int | None]) -> list[Limit]:
+    return [
+        Limit(kind.scope, kind.metric, kind.window, maximum)
+        for kind, maximum in zip(kinds, maxima, strict=True)
+        if maximum is not None
+    ]
+
+
+def kind_of(limit: Limit) -> FaultKind:
+    return FaultKind.BUDGET_EXCEEDED if limit.metric is Metric.MONEY else FaultKind.QUOTA_EXCEEDED
+
+
+async def outcome_of(work: Awaitable[Admission]) -> Admission | Fault:
+    try:
+        return await work
+    except Fault as fault:
+        return fault
 
 
 class LedgerAgainstModel(RuleBasedStateMachine):
@@ -96,9 +97,10 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.opened = ENGINES[self.engine]()
-        self.ledger, _ = self.loop.run_until_complete(self.opened.__aenter__())
+        self.ledger, self.rates = self.loop.run_until_complete(self.opened.__aenter__())
         self.model = Model()
         self.number = 0
+        self.admitted: list[Admission] = []
         self.newest: dict[str, Held] = {}
         """Holds that were enlarged, as they are now."""
 
@@ -109,9 +111,10 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @initialize(
         begins=st.sampled_from(BEGINNINGS),
         zone=st.sampled_from(ZONES),
-        maxima=st.lists(st.one_of(st.none(), st.integers(0, 300)), min_size=9, max_size=9),
+        rates=st.lists(st.one_of(st.none(), st.integers(0, 6)), min_size=8, max_size=8),
+        maxima=st.lists(st.one_of(st.none(), st.integers(0, 300)), min_size=13, max_size=13),
     )
-    def begin(self, begins: int, zone: str, maxima: list[int | None]) -> None:
+    def begin(self, begins: int, zone: str, maxima: list[int | None], rates: list[int | None]) -> None:
         self.now_ns = self.newest_ns = begins
         self.zone = zone
         kinds = [
@@ -124,12 +127,22 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             money(ORG, Window.NOW, 0),
             tokens(USER, Window.MONTH, 0),
             tokens(ORG, Window.DAY, 0),
+            money(AT_PROVIDER, Window.DAY, 0),
+            money(AT_MODEL, Window.MONTH, 0),
+            tokens(AT_PROVIDER, Window.MONTH, 0),
+            tokens(AT_MODEL, Window.DAY, 0),
         ]
-        self.limits = [
-            type(kind)(kind.scope, kind.metric, kind.window, maximum)
-            for kind, maximum in zip(kinds, maxima, strict=True)
-            if maximum is not None
+        kinds_of_rates = [
+            requests(KEY, Window.DAY, 0),
+            requests(USER, Window.DAY, 0),
+            requests(USER, Window.MONTH, 0),
+            requests(ORG, Window.MONTH, 0),
+            concurrency(ORG, 0),
+            requests(AT_PROVIDER, Window.DAY, 0),
+            requests(AT_MODEL, Window.MONTH, 0),
+            concurrency(AT_PROVIDER, 0),
         ]
+        self.limits, self.rate_limits = with_maxima(kinds, maxima), with_maxima(kinds_of_rates, rates)
 
     @rule(
         target=calls,
@@ -143,58 +156,54 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         at_ns = self.now_ns - began_before_s * SECOND_NS
         hold = held(f"c{self.number}", amount, tokens=count, at_ns=at_ns, scopes=scopes, zone=self.zone)
         limits = [limit for limit in self.limits if limit.scope in scopes]
-        kinds = self._refusals(hold)
-        fault = self.loop.run_until_complete(fault_of(self.ledger.reserve(hold, limits)))
+        refused = self.model.refusals(hold, limits)
+        fault = self.loop.run_until_complete(fault_of(self._reserve(hold, limits)))
         if fault is not None:
-            assert fault.kind in kinds
+            assert fault.kind in {kind_of(limit) for limit in refused}
+            if fault.kind is FaultKind.BUDGET_EXCEEDED:
+                assert fault.money_left == self.model.money_left(hold, limits)
+                return self._clamped(hold, limits, fault.money_left)
         else:
-            assert not kinds
-            self.model.events.append(hold)
+            assert not refused
         return hold
+
+    def _clamped(self, hold: Held, limits: list[Limit], money_left: int) -> Held:
+        """What is said to be left can be held, unless a limit of tokens is in the way."""
+        lower = structs.replace(hold, amount=money_left)
+        refused = self.model.refusals(lower, limits)
+        assert all(limit.metric is Metric.TOKENS for limit in refused)
+        fault = self.loop.run_until_complete(fault_of(self._reserve(lower, limits)))
+        assert (fault is not None) == bool(refused)
+        return lower
+
+    async def _reserve(self, hold: Held, limits: list[Limit]) -> None:
+        reserved = await self.ledger.reserve(hold, limits, tell=True)
+        self.model.events.append(hold)
+        assert reserved.standing == self.model.standing(hold, hold.at_ns, limits)
 
     @rule(hold=calls, more=st.integers(-5, 80), more_tokens=st.integers(-5, 80))
     def enlarge(self, hold: Held, more: int, more_tokens: int) -> None:
         """Of a call that is settled it changes nothing."""
         hold = self.newest.get(hold.call_id, hold)
-        if hold not in self.model.events:
+        if hold not in self.model.events or hold.call_id in self.model.expired:
             return
         asked = structs.replace(hold, amount=max(0, hold.amount + more), tokens=max(0, hold.tokens + more_tokens))
         larger = structs.replace(hold, amount=max(hold.amount, asked.amount), tokens=max(hold.tokens, asked.tokens))
         is_settled = any(isinstance(event, Settled) and event.call_id == hold.call_id for event in self.model.events)
-        kinds = set() if is_settled or larger == hold else self._refusals(larger, before=hold)
         limits = [limit for limit in self.limits if limit.scope in hold.scopes]
+        refused = [] if is_settled or larger == hold else self.model.refusals(larger, limits, before=hold)
         fault = self.loop.run_until_complete(fault_of(self.ledger.reserve(asked, limits)))
         if fault is not None:
-            assert fault.kind in kinds
+            assert fault.kind in {kind_of(limit) for limit in refused}
         else:
-            assert not kinds
+            assert not refused
             if not is_settled:
                 self.model.events[self.model.events.index(hold)] = self.newest[hold.call_id] = larger
-
-    def _refusals(self, hold: Held, before: Held | None = None) -> set[FaultKind]:
-        day, month = day_and_month(hold.at_ns, hold.time_zone)
-        labels = {Window.DAY: day, Window.MONTH: month, Window.TOTAL: ""}
-        kinds = set()
-        for limit in self.limits:
-            if limit.scope not in hold.scopes:
-                continue
-            is_money = limit.metric is Metric.MONEY
-            needed = hold.amount if is_money else hold.tokens
-            used = 0
-            more = needed
-            if limit.window in labels:
-                if before is not None:
-                    more -= before.amount if is_money else before.tokens
-                sums = self.model.sums(limit.scope, labels[limit.window])
-                used = sums["money"] + sums["held"] if is_money else sums["tokens"] + sums["tokens_held"]
-            if needed and used + more > limit.maximum:
-                kinds.add(FaultKind.BUDGET_EXCEEDED if is_money else FaultKind.QUOTA_EXCEEDED)
-        return kinds
 
     @rule(hold=calls)
     def reserve_again(self, hold: Held) -> None:
         hold = self.newest.get(hold.call_id, hold)
-        if hold in self.model.events:
+        if hold in self.model.events and hold.call_id not in self.model.expired:
             self.loop.run_until_complete(self.ledger.reserve(hold, self.limits))
 
     @rule(hold=calls, cost=st.integers(0, 150), count=st.integers(0, 150))
@@ -203,8 +212,11 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         hold = self.newest.get(hold.call_id, hold)
         was_held = hold in self.model.events
         record = settled(hold, cost if was_held else 0, tokens=count, was_held=was_held, at_ns=self.now_ns)
-        self.loop.run_until_complete(self.ledger.settle(record))
+        limits = [limit for limit in self.limits if limit.scope in hold.scopes]
+        standing = self.loop.run_until_complete(self.ledger.settle(record, limits))
         self._settled(record)
+        if self.newest_ns - record.started_ns < 2 * DAY_NS:  # older windows may be forgotten when another begins
+            assert standing == self.model.standing(record, record.started_ns, limits)
 
     @rule(holds=st.lists(calls, min_size=2, max_size=6), cost=st.integers(0, 50))
     def settle_at_the_same_time(self, holds: list[Held], cost: int) -> None:
@@ -223,12 +235,46 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         if record.held and record.call_id not in ended:
             self.model.events.append(record)
 
-    @rule(scope=st.sampled_from((KEY, OTHER_KEY, USER, ORG)))
+    @rule(scope=st.sampled_from(EVERY_SCOPE))
     def reset(self, scope: ScopeId) -> None:
         self.number += 1
         record = reset(scope, at_ns=self.now_ns, reset_id=f"r{self.number}", zone=self.zone)
         self.loop.run_until_complete(self.ledger.reset(record))
+        self.loop.run_until_complete(self.rates.reset(record))
         self.model.events.append(record)
+
+    @rule(scopes=st.sampled_from(ADMITTED_IN))
+    def admit(self, scopes: tuple[ScopeId, ...]) -> None:
+        self.number += 1
+        attempt = Attempted(f"a{self.number}", self.now_ns, self.zone, scopes)
+        limits = [limit for limit in self.rate_limits if limit.scope in scopes]
+        caller = principal(*limits, scopes=scopes, zone=self.zone)
+        refused = self.model.attempt_refusals(attempt, limits)
+        outcome = self.loop.run_until_complete(
+            outcome_of(self.rates.admit(caller, call_id=attempt.call_id, now_ns=self.now_ns))
+        )
+        if isinstance(outcome, Fault):
+            assert (outcome.kind, outcome.retry_after_s) in {
+                (FaultKind.RATE_LIMITED, 1.0 if limit.maximum else None)
+                if limit.metric is Metric.CONCURRENCY
+                else (FaultKind.QUOTA_EXCEEDED, UNTIL_END_OF[limit.window](self.now_ns, self.zone))
+                for limit in refused
+            }
+            return
+        assert not refused
+        self.model.events.append(attempt)
+        self.model.running[attempt.call_id] = attempt
+        left = {quota.window: quota.remaining for quota in outcome.quotas}
+        assert left == self.model.attempts_left(attempt, limits)
+        self.admitted.append(outcome)
+
+    @rule(number=st.integers(0, 5))
+    def leave(self, number: int) -> None:
+        """One of those that were admitted, also a second time."""
+        if self.admitted:
+            admission = self.admitted[number % len(self.admitted)]
+            self.loop.run_until_complete(self.rates.leave(admission))
+            self.model.running.pop(admission.call_id, None)
 
     @rule(
         forward_ns=st.sampled_from(
@@ -251,7 +297,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def figures_are_the_models(self) -> None:
         if not hasattr(self, "now_ns"):
             return
-        for scope in (KEY, OTHER_KEY, USER, ORG):
+        for scope in EVERY_SCOPE:
             found = self.loop.run_until_complete(self.ledger.figures(scope, time_zone=self.zone, now_ns=self.now_ns))
             assert (found.day, found.month) == day_and_month(self.now_ns, self.zone)
             day, month, total = (self.model.sums(scope, label) for label in (found.day, found.month, ""))
@@ -264,6 +310,18 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
 class RedisAgainstModel(LedgerAgainstModel):
     engine = "redis"
+
+    @rule(hold=LedgerAgainstModel.calls)
+    def its_process_is_taken_for_dead(self, hold: Held) -> None:
+        """Its lease runs out. What it held is given back, and its settlement, should it still come, counts in full."""
+        hold = self.newest.get(hold.call_id, hold)
+        is_settled = any(isinstance(event, Settled) and event.call_id == hold.call_id for event in self.model.events)
+        if hold not in self.model.events or is_settled or hold.call_id in self.model.expired:
+            return
+        shared_redis().command("ZADD", TenantKeys(TENANT).leases, "1", hold.call_id)
+        assert isinstance(self.ledger, RedisLedger)
+        assert self.loop.run_until_complete(self.ledger.leases.sweep(TENANT)) == 1
+        self.model.expired.add(hold.call_id)
 
 
 def _examples(most: int) -> settings:

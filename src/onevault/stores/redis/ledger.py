@@ -31,7 +31,7 @@ class RedisLedger:
 
     def __init__(self, batches: Batches, leases: Leases, tenant_of: TenantOf) -> None:
         self._batches = batches
-        self._leases = leases
+        self.leases = leases
         self._tenant_of = tenant_of
         self._known: ByIdentity[LedgerLimits] = ByIdentity()
 
@@ -66,14 +66,14 @@ class RedisLedger:
             plan.told if tell else (),
         )
         # A hold that is not known to have been enlarged stands all the same, and its settlement takes it out as large as it is.
-        undo = None if self._leases.has(call_id, HELD) else release
+        undo = None if self.leases.has(call_id, HELD) else release
         answer = await self._batches.ask(lane, Operation("reserve", call_key, scope_keys, given, undo=undo))
         if answer[0] == REFUSED:
             raise _refusal(answer, plan, held)
         if answer[0] == GIVEN_UP:
             raise self._batches.away()
         if answer[1]:
-            self._leases.begin(lane, call_id, HELD)
+            self.leases.begin(lane, call_id, HELD)
         return Reserved(held, _standing(answer[2], plan))
 
     async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
@@ -96,7 +96,7 @@ class RedisLedger:
         )
 
         def over() -> None:
-            self._leases.end(call_id, HELD)
+            self.leases.end(call_id, HELD)
 
         while True:
             given = (*figures, counted, day, month, hold, told)
