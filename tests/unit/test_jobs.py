@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from onevault.core.notices import Notice, NoticeKind
+from onevault.jobs.notices import WAITING_MAX, NoticeQueue
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
+from onevault.telemetry.metrics import Metrics
 
 
 class QuickClock:
@@ -40,3 +44,24 @@ async def test_identities_are_followed_again_after_their_store_was_away() -> Non
     await asyncio.wait_for(caught_up.wait(), 5)
     running.cancel()
     await asyncio.wait((running,))
+
+
+def test_notices_beyond_what_may_wait_are_dropped_and_counted_where_it_is_scraped() -> None:
+    queue = NoticeQueue(lambda: "1")
+    metrics = Metrics()
+    nothing: Callable[[], float] = float
+    metrics.watch(
+        in_flight=nothing,
+        loader_lag_s=nothing,
+        drains_running=nothing,
+        drains=dict,
+        drained_tokens=nothing,
+        ledger_mode=lambda: "local",
+        notices_dropped=lambda: queue.dropped,
+        notices_waiting=lambda: len(queue.waiting),
+    )
+    for number in range(WAITING_MAX + 3):
+        queue.tell(Notice(kind=NoticeKind.KEY_CREATED, tenant_id="default", at_ns=number))
+    scraped = metrics.render().decode().splitlines()
+    assert "onevault_notices_dropped_total 3.0" in scraped
+    assert f"onevault_notices_waiting {WAITING_MAX:.1f}" in scraped

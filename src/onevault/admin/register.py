@@ -12,7 +12,18 @@ import msgspec
 
 from onevault.admin.shelves import Kind, Shelves, in_order
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import AdminKey, ApiKey, Organization, ProviderKey, Status, Team, Tenant, User, Webhook
+from onevault.core.identity import (
+    AdminKey,
+    ApiKey,
+    Organization,
+    ProviderKey,
+    Status,
+    Team,
+    Tenant,
+    User,
+    Webhook,
+    is_of_tenant,
+)
 from onevault.core.ports import Change, Directory, Entity, Snapshot
 from onevault.policy.key_notices import Put
 
@@ -185,7 +196,7 @@ class Register:
     def webhook(self, webhook_id: str) -> Webhook:
         """Raises Fault NOT_FOUND, also for a deleted one, or one whose organization is."""
         found = self._shelves.webhooks.get(webhook_id)
-        if found is None or not self._sees(found.org_id) or found.status is _GONE or self._is_over(found.org_id):
+        if found is None or not self._sees(found.org_id) or self._has_ended(found):
             raise Fault(FaultKind.NOT_FOUND, "There is no such webhook.", param="webhook_id")
         return found
 
@@ -245,7 +256,7 @@ class Register:
 
     def webhooks(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[Webhook]:
         ids = self._ids(self._shelves.webhook_ids, self._shelves.webhooks_of, org_id)
-        return _page(self._shelves.webhooks, ids, after, limit, deleted)
+        return _page(self._shelves.webhooks, ids, after, limit, deleted, has_ended=self._has_ended)
 
     def organization_called(self, name: str) -> Organization | None:
         """The organization that is not deleted and has this name, whatever the case."""
@@ -267,17 +278,15 @@ class Register:
     def _sees(self, org_id: str | None) -> bool:
         return self._org_id is None or self._org_id == org_id
 
-    def _is_over(self, org_id: str) -> bool:
-        organization = self._shelves.organizations.get(org_id)
-        return organization is not None and organization.status is _GONE
-
     def _is_there(self, entity: Team | User, deleted: bool) -> bool:
         return self._sees(entity.org_id) and (deleted or not self._has_ended(entity))
 
-    def _has_ended(self, entity: Team | User) -> bool:
-        """By itself, or with its organization."""
+    def _has_ended(self, entity: Team | User | Webhook) -> bool:
+        """By itself, or with its organization; what is the whole tenant's has none."""
+        if entity.status is _GONE or is_of_tenant(entity.org_id):
+            return entity.status is _GONE
         organization = self._shelves.organizations.get(entity.org_id)
-        return entity.status is _GONE or organization is None or organization.status is _GONE
+        return organization is None or organization.status is _GONE
 
     def _ids(self, all_ids: list[str], ids_of: dict[str, list[str]], org_id: str | None) -> list[str]:
         """The ids of an organization's, or of all that are seen."""

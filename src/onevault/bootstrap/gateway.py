@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from onevault import __version__
 from onevault.admin.app import create_admin
-from onevault.admin.commands import Office, office_of
+from onevault.admin.commands import office_of
 from onevault.admin.deps import AdminDeps
 from onevault.admin.deps import Health as AdminHealth
-from onevault.admin.first_boot import ensure_first_boot
 from onevault.admin.people import DirectoryPeople
 from onevault.api.account import Account
 from onevault.api.app import Gateway
@@ -33,9 +32,9 @@ from onevault.api.health import Health
 from onevault.api.live_events import LiveStream
 from onevault.api.openapi import document
 from onevault.api.pages import pages
-from onevault.bootstrap import credentials
+from onevault.bootstrap.greeting import known_credentials
 from onevault.bootstrap.master_keys import follow_masters, keyring_of, masters_for
-from onevault.bootstrap.notices import LoggedNotices, Telling, WebhookSigning, key_teller, telling
+from onevault.bootstrap.notices import LoggedNotices, Telling, WebhookSigning, key_teller, telling, watched_of
 from onevault.bootstrap.open_stores import open_stores
 from onevault.bootstrap.policies import catalog_of, default_limits, drain_bounds, transport_of
 from onevault.bootstrap.rebuild import Rebuild
@@ -53,7 +52,6 @@ from onevault.jobs.notices import NoticeQueue
 from onevault.jobs.provider_keys import keep_provider_keys
 from onevault.jobs.refresh import follow
 from onevault.jobs.supervise import kept_going
-from onevault.jobs.thresholds import Watched
 from onevault.pipeline.admit import Admit
 from onevault.pipeline.authenticate import Authenticate
 from onevault.pipeline.call import Call
@@ -65,7 +63,6 @@ from onevault.pipeline.route import Route
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access
 from onevault.policy.key_notices import Put
-from onevault.policy.scope_limits import limits_of
 from onevault.policy.subscriptions import Subscriptions
 from onevault.stores.keys.keyring import Keyring
 from onevault.telemetry.calls import CallObserver
@@ -185,7 +182,7 @@ async def running(
         office.register.begin_with(snapshot)
         expiry.begin_with(snapshot.keys.values())
         del snapshot  # with 100,000 keys its dictionaries alone are 20 MB
-        known, greeting = await _known(
+        known, greeting = await known_credentials(
             settings, office, base_url=base_url, has_vault=not stores.directory_standing().degraded
         )
         catching_up = partial(follow, office.register.catch_up, clock)
@@ -203,11 +200,7 @@ async def running(
         keeping = asyncio.create_task(kept_going("provider keys", keeps, clock))
         stack.callback(keeping.cancel)
 
-        watched = Watched(
-            limits_of=lambda scope: limits_of(scope, office.register.known, access.defaults),
-            thresholds_of=partial(_thresholds_of, access, rebuild),
-            tenant_id=settings.tenant.tenant_id,
-        )
+        watched = watched_of(office.register, access, lambda: rebuild.settings)
         told = await stack.enter_async_context(
             telling(
                 settings,
@@ -335,12 +328,6 @@ async def running(
         )
 
 
-def _thresholds_of(access: Access, rebuild: Rebuild, org_id: str | None) -> Sequence[int]:
-    organization = access.organization(org_id) if org_id is not None else None
-    own = organization.thresholds if organization is not None else None
-    return rebuild.settings.limits.thresholds if own is None else own
-
-
 def _reading(account: Account, health: Health, live: LiveStream) -> dict[str, App]:
     return {
         "/v1/models": account.models,
@@ -363,54 +350,6 @@ def _around_model(path: str) -> tuple[str, str]:
     """What comes before and after the model's name in a path."""
     before, _, after = path.partition("{model}")
     return before, after
-
-
-async def _known(
-    settings: Settings, office: Office, *, base_url: str, has_vault: bool
-) -> tuple[credentials.Credentials, str]:
-    """The credentials file as it should be now, and what to tell the one who starts the gateway."""
-    data_dir = settings.gateway.data_dir
-    kept = credentials.read(data_dir)
-    made = None
-    if has_vault:
-        made = await ensure_first_boot(
-            office, time_zone=settings.tenant.time_zone, daily_budget=settings.limits.organization_daily_budget
-        )
-    configured = settings.security.admin_key
-    admin_key = configured.reveal() if configured else (kept.admin_key if kept else credentials.new_admin_key())
-    api_key = made.api_key if made else (kept.api_key if kept else "")
-    now = credentials.Credentials(base_url, admin_key, api_key)
-    if now != kept:
-        credentials.write(data_dir, now)
-    return now, _greeting(settings, now, first=kept is None)
-
-
-def _greeting(settings: Settings, known: credentials.Credentials, *, first: bool) -> str:
-    where = settings.gateway.data_dir / credentials.FILE_NAME
-    lines = [f"OneVault Gateway {__version__} on {known.base_url}  (API reference: {known.base_url}/docs)"]
-    if not first:
-        return "\n".join([*lines, f"Keys: {where}"])
-    # One that was given is a secret of whoever gave it, and this output is often a log.
-    given = settings.security.admin_key is not None
-    lines.append(f"Admin key: {'the configured one' if given else known.admin_key}")
-    if not known.api_key:
-        return "\n".join(
-            [
-                *lines,
-                f"It is kept in {where}.",
-                "There is an organization already: make a key with `onevault keys create`.",
-            ]
-        )
-    body = '{"model":"auto","messages":[{"role":"user","content":"Hello"}]}'
-    return "\n".join(
-        [
-            *lines,
-            f"API key:   {known.api_key}",
-            f"Both are kept in {where}. Try:",
-            f"curl {known.base_url}/v1/chat/completions -H 'Authorization: Bearer {known.api_key}' "
-            f"-H 'Content-Type: application/json' -d '{body}'",
-        ]
-    )
 
 
 def _admin_deps(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from onevault.admin.register import Register
 from onevault.bootstrap.policies import webhook_transport_of
 from onevault.bootstrap.stores import Stores
 from onevault.config.schema import Settings
@@ -24,9 +25,11 @@ from onevault.jobs.notices import NoticeKeeper, NoticeQueue
 from onevault.jobs.supervise import kept_going, once_done
 from onevault.jobs.threshold_sweep import ThresholdSweep
 from onevault.jobs.thresholds import Thresholds, Watched
+from onevault.policy.access import Access
 from onevault.policy.key_notices import Put, notices_of
 from onevault.policy.outbound import read_networks
 from onevault.policy.purpose import MasterKey, purpose_key
+from onevault.policy.scope_limits import limits_of
 from onevault.policy.subscriptions import Subscription, Subscriptions
 from onevault.policy.webhooks import secret_text
 from onevault.upstream.webhooks import WebhookPoster
@@ -84,6 +87,21 @@ class WebhookSigning:
     def _derived(self, webhook_id: str) -> list[bytes]:
         """Kept nowhere: derived from each master key, the newest first, so receivers outlast its rotation."""
         return [purpose_key(purpose_key(master, "webhook-signature"), webhook_id) for master in self.masters]
+
+
+def watched_of(register: Register, access: Access, settings: Callable[[], Settings]) -> Watched:
+    """What thresholds are looked at: as the identities and the configuration are when they are."""
+
+    def thresholds_of(org_id: str | None) -> Sequence[int]:
+        organization = access.organization(org_id) if org_id is not None else None
+        own = organization.thresholds if organization is not None else None
+        return settings().limits.thresholds if own is None else own
+
+    return Watched(
+        limits_of=lambda scope: limits_of(scope, register.known, access.defaults),
+        thresholds_of=thresholds_of,
+        tenant_id=settings().tenant.tenant_id,
+    )
 
 
 def webhook_poster(settings: Settings) -> WebhookPoster:

@@ -18,7 +18,8 @@ from onevault.policy.thresholds import is_watched, organization_of, passed, pass
 BEGIN_AFTER_S: Final = 2.0
 """Time for the loader to begin with what a process that died left in its journal."""
 PATIENCE_S: Final = 60.0
-SCOPES_PER_LOOK_MAX: Final = 1_000
+SCOPES_PER_LOOK_MAX: Final = 100
+"""About a millisecond's: calls are served in between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,9 @@ async def test_webhooks_are_listed_page_by_page_and_no_owner_has_more_than_the_m
     assert [each["webhook_id"] for each in listed] == [*own, tenants]
     await admin("DELETE", f"/admin/webhooks/{own[0]}")
     assert (await admin("POST", "/admin/webhooks", {"url": URL, "org_id": org_id})).status == 201
+    await admin("DELETE", f"/admin/organizations/{org_id}")
+    assert [each["webhook_id"] for each in (await admin("GET", "/admin/webhooks")).body["data"]] == [tenants]
+    assert (await admin("GET", f"/admin/webhooks/{own[1]}")).status == 404
 
 
 async def test_who_is_confined_to_an_organization_makes_and_sees_those_of_that_one_alone(admin: Client) -> None:
