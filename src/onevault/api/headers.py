@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onevault.api.asgi import Headers
-from onevault.core.identity import Metric, Window
+from onevault.core.identity import Window
 from onevault.core.money import format_usd
 from onevault.core.operations import Dialect
-from onevault.core.ports import RateStanding, Standing
+from onevault.core.ports import QuotaStanding, RateStanding, Standing
 from onevault.core.windows import seconds_to_next_day, seconds_to_next_month
 from onevault.pipeline.answer import Answer
 
@@ -16,12 +16,17 @@ DROPPED_BYTES_MAX = 1024
 """Clients and proxies refuse answers with heads that are too large, and callers invent fields."""
 
 _MINUTE_S, _HOUR_MINUTES = 60, 60
-_QUOTAS = {
-    (Metric.REQUESTS, Window.DAY): (b"requests-day", seconds_to_next_day),
-    (Metric.REQUESTS, Window.MONTH): (b"requests-month", seconds_to_next_month),
-    (Metric.TOKENS, Window.DAY): (b"tokens-day", seconds_to_next_day),
-    (Metric.TOKENS, Window.MONTH): (b"tokens-month", seconds_to_next_month),
-}
+_Names = tuple[bytes, bytes, bytes]
+"""Of limit, remaining and reset."""
+
+
+def _names(kind: str) -> _Names:
+    limit, remaining, reset = (f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset"))
+    return limit, remaining, reset
+
+
+_REQUESTS, _REQUESTS_DAY, _REQUESTS_MONTH = _names("requests"), _names("requests-day"), _names("requests-month")
+_TOKENS, _TOKENS_DAY, _TOKENS_MONTH = _names("tokens"), _names("tokens-day"), _names("tokens-month")
 _ANTHROPIC = ("anthropic-messages", "anthropic-count-tokens")
 
 
@@ -59,25 +64,32 @@ def rate_headers(answer: Answer, headers: Headers, *, now_ns: int) -> None:
     """`x-ratelimit-*` in OpenAI's form where a limit per minute applies; with `-day` or `-month` behind it for one of those."""
     admission, standing = answer.admission, answer.receipt.standing
     if admission.requests is not None:
-        _rate(admission.requests, b"requests", headers)
+        _rate(admission.requests, _REQUESTS, headers)
     if admission.tokens is not None:
-        _rate(admission.tokens, b"tokens", headers)
-    quotas = admission.quotas
-    if standing is not None and standing.quotas:
-        quotas += standing.quotas
-    for quota in quotas:
-        kind, end = _QUOTAS[quota.metric, quota.window]
-        headers += (
-            (b"x-ratelimit-limit-" + kind, b"%d" % quota.limit),
-            (b"x-ratelimit-remaining-" + kind, b"%d" % quota.remaining),
-            (b"x-ratelimit-reset-" + kind, _duration(end(now_ns, answer.principal.time_zone))),
-        )
+        _rate(admission.tokens, _TOKENS, headers)
+    time_zone = answer.principal.time_zone
+    for quota in admission.quotas:
+        _quota(quota, _REQUESTS_DAY, _REQUESTS_MONTH, headers, now_ns=now_ns, time_zone=time_zone)
+    for quota in standing.quotas if standing is not None else ():
+        _quota(quota, _TOKENS_DAY, _TOKENS_MONTH, headers, now_ns=now_ns, time_zone=time_zone)
 
 
-def _rate(standing: RateStanding, kind: bytes, headers: Headers) -> None:
-    headers.append((b"x-ratelimit-limit-" + kind, b"%d" % standing.limit))
-    headers.append((b"x-ratelimit-remaining-" + kind, b"%d" % max(0, standing.remaining)))
-    headers.append((b"x-ratelimit-reset-" + kind, _duration(standing.reset_s)))
+def _rate(standing: RateStanding, names: _Names, headers: Headers) -> None:
+    limit, remaining, reset = names
+    headers += (
+        (limit, b"%d" % standing.limit),
+        (remaining, b"%d" % max(0, standing.remaining)),
+        (reset, _duration(standing.reset_s)),
+    )
+
+
+def _quota(
+    quota: QuotaStanding, of_day: _Names, of_month: _Names, headers: Headers, *, now_ns: int, time_zone: str
+) -> None:
+    is_day = quota.window is Window.DAY
+    limit, remaining, reset = of_day if is_day else of_month
+    ends_s = seconds_to_next_day(now_ns, time_zone) if is_day else seconds_to_next_month(now_ns, time_zone)
+    headers += ((limit, b"%d" % quota.limit), (remaining, b"%d" % quota.remaining), (reset, _duration(ends_s)))
 
 
 def _duration(seconds: float) -> bytes:

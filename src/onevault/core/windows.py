@@ -24,24 +24,19 @@ def _labels(quarter: int, time_zone: str) -> tuple[str, str]:
 
 def seconds_to_next_day(at_ns: int, time_zone: str) -> float:
     """How long until the running day ends there."""
-    return _seconds_to(at_ns, time_zone, months=False)
+    return _ends_s(at_ns // _QUARTER_NS, time_zone)[0] - at_ns / NS_PER_S
 
 
 def seconds_to_next_month(at_ns: int, time_zone: str) -> float:
     """How long until the running month ends there."""
-    return _seconds_to(at_ns, time_zone, months=True)
-
-
-def _seconds_to(at_ns: int, time_zone: str, *, months: bool) -> float:
-    return _end_s(at_ns // _QUARTER_NS, time_zone, months=months) - at_ns / NS_PER_S
+    return _ends_s(at_ns // _QUARTER_NS, time_zone)[1] - at_ns / NS_PER_S
 
 
 @lru_cache(maxsize=4096)
-def _end_s(quarter: int, time_zone: str, *, months: bool) -> float:
+def _ends_s(quarter: int, time_zone: str) -> tuple[float, float]:
+    """When the day and the month that a moment lies in end, since the epoch."""
     zone = ZoneInfo(time_zone)
     local = datetime.fromtimestamp(quarter * 900, tz=UTC).astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    following = (
-        (midnight.replace(day=1) + timedelta(days=32)).replace(day=1) if months else midnight + timedelta(days=1)
-    )
-    return following.replace(tzinfo=zone).timestamp()
+    next_day, next_month = midnight + timedelta(days=1), (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return next_day.replace(tzinfo=zone).timestamp(), next_month.replace(tzinfo=zone).timestamp()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 
-_USED_UP = {
-    Metric.MONEY: (Window.DAY, Window.MONTH, Window.TOTAL),
-    Metric.TOKENS: (Window.DAY, Window.MONTH),
-    Metric.REQUESTS: (Window.DAY, Window.MONTH),
-}
-
 
 def is_told(limit: Limit) -> bool:
     """Whether it is a limit that calls use up, and whose figures are the caller's business: what all organizations of a tenant have
     used together is not. (Limits per minute are told of by themselves.)"""
-    return limit.window in _USED_UP.get(limit.metric, ()) and not limit.scope.startswith("tenant:")
+    window = limit.window
+    if (
+        window is not Window.DAY
+        and window is not Window.MONTH
+        and not (window is Window.TOTAL and limit.metric is Metric.MONEY)
+    ):
+        return False
+    return not limit.scope.startswith("tenant:")
 
 
 def told_scope(scopes: tuple[ScopeId, ...]) -> ScopeId:

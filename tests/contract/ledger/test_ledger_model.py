@@ -333,8 +333,8 @@ def _examples(most: int) -> settings:
     )
 
 
-LedgerAgainstModel.TestCase.settings = _examples(1500 if LONG else 60)
-RedisAgainstModel.TestCase.settings = _examples(300 if LONG else 10)
+LedgerAgainstModel.TestCase.settings = _examples(500 if LONG else 60)
+RedisAgainstModel.TestCase.settings = _examples(100 if LONG else 10)
 test_the_ledger_always_knows_what_the_model_knows = LedgerAgainstModel.TestCase
 test_the_ledger_in_redis_always_knows_what_the_model_knows = RedisAgainstModel.TestCase
 

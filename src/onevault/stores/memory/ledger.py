@@ -15,6 +15,7 @@ from onevault.core.ports import Figures, QuotaStanding, Reserved, Standing
 from onevault.core.records import Held, QuotaReset, Record, Settled
 from onevault.core.windows import day_and_month
 from onevault.policy.told import is_told, told_scope
+from onevault.stores.by_identity import ByIdentity
 from onevault.stores.memory.minutes import TokenMinute, TokenMinutes, TokenSlice
 from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
 from onevault.stores.memory.windows import TOTAL, WindowsOfScope, WindowUsage, open_window
@@ -28,7 +29,21 @@ first, and ids are never used again; a settlement that finds its hold needs no m
 Small enough that letting a generation of them go takes less than half a millisecond.
 """
 
+_PLACES: Final = {Window.DAY: 0, Window.MONTH: 1, Window.TOTAL: 2}
 _Hold = tuple[int, int, tuple[WindowUsage, ...], tuple[TokenSlice, ...]]
+
+
+class _Told:
+    """The limits that a caller is told of, each with its scope and the place of its window among day, month and total; whose month is
+    told where none is of money."""
+
+    __slots__ = ("money", "tokens", "user")
+
+    def __init__(self, scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> None:
+        rows = [(limit.scope, _PLACES[limit.window], limit) for limit in limits if is_told(limit)]
+        self.money = [row for row in rows if row[2].metric is Metric.MONEY]
+        self.tokens = [row for row in rows if row[2].metric is Metric.TOKENS]
+        self.user = told_scope(scopes)
 
 
 class MemoryLedger:
@@ -38,6 +53,7 @@ class MemoryLedger:
         self._minutes = minutes if minutes is not None else TokenMinutes()
         self._scopes: dict[ScopeId, WindowsOfScope] = {}
         self._holds: dict[str, _Hold] = {}
+        self._told: ByIdentity[_Told] = ByIdentity()
         self._settled: set[str] = set()
         self._settled_before: set[str] = set()
 
@@ -120,29 +136,37 @@ class MemoryLedger:
         self._hold(held, tuple(slices))
 
     def _standing(self, record: Held | Settled, at_ns: int, limits: Sequence[Limit]) -> Standing:
-        day, month = day_and_month(at_ns, record.time_zone)
+        scopes, found = record.scopes, self._scopes
+        if isinstance(limits, tuple):
+            told = self._told.get(scopes, limits) or self._told.put(scopes, limits, _Told(scopes, limits))
+        else:
+            told = _Told(scopes, limits)
+        labels = (*day_and_month(at_ns, record.time_zone), TOTAL)
         tightest: Limit | None = None
         tightest_left = spent = 0
-        quotas: dict[Window, QuotaStanding | None] = {Window.DAY: None, Window.MONTH: None}
-        for limit in limits:
-            metric = limit.metric
-            if (metric is not Metric.MONEY and metric is not Metric.TOKENS) or not is_told(limit):
-                continue
-            usage = self._usage(limit, day, month) or _NONE
-            if metric is Metric.MONEY:
-                left = limit.maximum - usage.money - usage.held
-                if tightest is None or left < tightest_left:
-                    tightest, tightest_left, spent = limit, left, usage.money
-            else:
-                left = max(0, limit.maximum - usage.tokens - usage.tokens_held)
-                known = quotas[limit.window]
-                if known is None or left < known.remaining:
-                    quotas[limit.window] = QuotaStanding(Metric.TOKENS, limit.window, limit.maximum, left)
-        told = tuple(quota for quota in quotas.values() if quota is not None)
+        for scope, which, limit in told.money:
+            windows = found.get(scope)
+            usage = (windows.get(labels[which]) if windows is not None else None) or _NONE
+            left = limit.maximum - usage.money - usage.held
+            if tightest is None or left < tightest_left:
+                tightest, tightest_left, spent = limit, left, usage.money
+        quotas = self._quotas(told, labels) if told.tokens else ()
         if tightest is None:
-            windows = self._scopes.get(told_scope(record.scopes), {})
-            return Standing(Nanos(windows.get(month, _NONE).money), quotas=told)
-        return Standing(Nanos(spent), Nanos(tightest.maximum), Nanos(max(0, tightest_left)), told)
+            return Standing(Nanos(found.get(told.user, {}).get(labels[1], _NONE).money), quotas=quotas)
+        return Standing(Nanos(spent), Nanos(tightest.maximum), Nanos(max(0, tightest_left)), quotas)
+
+    def _quotas(self, told: _Told, labels: tuple[str, str, str]) -> tuple[QuotaStanding, ...]:
+        tightest: list[tuple[int, Limit] | None] = [None, None]
+        for scope, which, limit in told.tokens:
+            usage = self._scopes.get(scope, {}).get(labels[which], _NONE)
+            left = limit.maximum - usage.tokens - usage.tokens_held
+            known = tightest[which]
+            if known is None or left < known[0]:
+                tightest[which] = left, limit
+        return tuple(
+            QuotaStanding(Metric.TOKENS, limit.window, limit.maximum, max(0, left))
+            for left, limit in (known for known in tightest if known is not None)
+        )
 
     def _enlarge(self, held: Held, limits: Sequence[Limit], hold: _Hold) -> None:
         """Raises Fault where a limit does not leave room for what is more."""

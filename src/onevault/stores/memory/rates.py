@@ -58,7 +58,8 @@ class MemoryRates:
         day, month = day_and_month(now_ns, principal.time_zone)
         scopes = self._attempts_of(principal.scopes, now_ns)
         minutes: dict[ScopeId, _Minute] = {}
-        quotas: dict[Window, QuotaStanding | None] = {Window.DAY: None, Window.MONTH: None}
+        of_day: QuotaStanding | None = None
+        of_month: QuotaStanding | None = None
         for limit in principal.limits:
             metric, window = limit.metric, limit.window
             if metric is Metric.REQUESTS:
@@ -72,13 +73,15 @@ class MemoryRates:
                 elif window is not Window.DAY and window is not Window.MONTH:
                     raise ValueError(f"requests cannot be limited per {window}")
                 else:
-                    left = limit.maximum - attempts.counts.get(day if window is Window.DAY else month, 0) - 1
+                    is_day = window is Window.DAY
+                    left = limit.maximum - attempts.counts.get(day if is_day else month, 0) - 1
                     if left < 0:
                         wait_s = window_ends_in_s(window, at_ns=now_ns, time_zone=principal.time_zone)
                         raise over_requests(limit, retry_after_s=wait_s)
-                    known = quotas[window]
+                    known = of_day if is_day else of_month
                     if (known is None or left < known.remaining) and is_told(limit):
-                        quotas[window] = QuotaStanding(metric, window, limit.maximum, left)
+                        known = QuotaStanding(metric, window, limit.maximum, left)
+                        of_day, of_month = (known, of_month) if is_day else (of_day, known)
             elif metric is Metric.CONCURRENCY and scopes[limit.scope].running >= limit.maximum:
                 raise over_concurrency(limit)
         for starts, at_ns, _ in minutes.values():
@@ -98,7 +101,7 @@ class MemoryRates:
             principal,
             _tightest(minutes),
             tokens,
-            tuple(quota for quota in quotas.values() if quota is not None),
+            tuple(quota for quota in (of_day, of_month) if quota is not None) if of_day or of_month else (),
         )
 
     async def leave(self, admission: Admission) -> None:

@@ -15,10 +15,11 @@ from onevault.core.money import NANOS_PER_USD, Nanos
 from onevault.core.ports import Figures, Reserved, Standing
 from onevault.core.records import Held, QuotaReset, Settled
 from onevault.core.windows import NS_PER_S, day_and_month
+from onevault.stores.by_identity import ByIdentity
 from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
 from onevault.stores.redis.batches import OWED, Batches
 from onevault.stores.redis.leases import HELD, Leases, hold_named, windows_of_hold
-from onevault.stores.redis.limits import ByIdentity, LedgerLimits, ledger_limits, quotas_told
+from onevault.stores.redis.limits import LedgerLimits, ledger_limits, quotas_told
 from onevault.stores.redis.operations import GIVEN_UP, MOVED, REFUSED, Answer, Operation
 
 TenantOf = Callable[[ScopeId], str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -12,13 +12,10 @@ from onevault.core.money import NANOS_PER_USD
 from onevault.core.ports import QuotaStanding
 from onevault.policy.told import is_told, told_scope
 
-_KNOWN_MAX: Final = 20_000
 _TOKENS_MAX: Final = 2**53
 _PLACES: Final = {Window.NOW: 0, Window.DAY: 1, Window.MONTH: 2, Window.TOTAL: 3}
 _MONEY, _TOKENS, _TOKENS_PER_MINUTE, _SPENT = 1, 2, 3, 4
 _PER_MINUTE, _CONCURRENT, _PER_CALENDAR = 1, 2, 3
-
-T = TypeVar("T")
 
 
 class LedgerLimits(msgspec.Struct, frozen=True):
@@ -97,23 +94,3 @@ def quotas_told(of: tuple[Limit, ...], answer: Sequence[int]) -> tuple[QuotaStan
             limit = of[number - 1]
             found.append(QuotaStanding(limit.metric, limit.window, limit.maximum, max(0, left)))
     return tuple(found)
-
-
-class ByIdentity(Generic[T]):
-    """Remembers what was worked out for the very same scopes and limits (they change only with the configuration)."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, int], tuple[object, object, T]] = {}
-
-    def get(self, scopes: tuple[ScopeId, ...], limits: tuple[Limit, ...]) -> T | None:
-        known = self._known.get((id(scopes), id(limits)))
-        return known[2] if known is not None else None
-
-    def put(self, scopes: tuple[ScopeId, ...], limits: tuple[Limit, ...], found: T) -> T:
-        """Keeps scopes and limits alive too, so that their identity is not given to others."""
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
-        self._known[id(scopes), id(limits)] = scopes, limits, found
-        return found

@@ -10,11 +10,12 @@ from onevault.core.identity import Metric, Principal, Window
 from onevault.core.ports import Admission, RateStanding
 from onevault.core.records import QuotaReset
 from onevault.core.windows import NS_PER_S, day_and_month
+from onevault.stores.by_identity import ByIdentity
 from onevault.stores.memory.refusals import over_concurrency, over_requests, window_ends_in_s
 from onevault.stores.redis.batches import Batches
 from onevault.stores.redis.leases import RUNNING, Leases
 from onevault.stores.redis.ledger import TenantOf
-from onevault.stores.redis.limits import ByIdentity, RatesLimits, quotas_told, rates_limits
+from onevault.stores.redis.limits import RatesLimits, quotas_told, rates_limits
 from onevault.stores.redis.operations import REFUSED, Answer, Operation
 
 
