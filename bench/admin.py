@@ -1,7 +1,7 @@
 """What 100,000 users and keys cost: `python -m bench.admin [--entities 100000] [--calls 300]`.
 
 Fills the vault of a data directory, starts `onevault serve` on it, and measures the start, the memory, the CPU that it takes to tell who
-calls, and every kind of admin call, one after the other, while nothing else goes on.
+calls, and every kind of admin call, one after the other: how long it takes, what CPU it costs the gateway, and how long others wait.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import statistics
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 import psutil  # type: ignore[import-untyped]
 
 from bench.processes import Process, free_port, running
 from bench.settings import GATEWAY_CORE, LOAD_CORE
+from onevault.admin.shelves import Shelves
 from onevault.bootstrap.system import SystemClock
 from onevault.core.identity import ApiKey, Organization, User
 from onevault.core.keys import key_prefix, key_sha256, key_text
@@ -96,30 +98,69 @@ def _key(number: int) -> ApiKey:
     )
 
 
-def authentication(directory: Path, count: int) -> tuple[float, float]:
-    """CPU in µs to tell who calls, each time another of the known keys; and the MB that a process grows by to know them."""
+class Known(NamedTuple):
+    """CPU in µs to tell who calls: with one of 5,000 keys in use, and with a key that was not used before; and the MB of who is known,
+    by what the process grew and by what Python says that it allocated."""
 
+    warm_us: float
+    cold_us: float
+    grown_mb: float
+    traced_mb: float
+
+
+def known(directory: Path, count: int) -> Known:
     async def snapshot() -> Snapshot:
         async with open_vault(directory) as vault:
             return await VaultDirectory(vault, SystemClock()).snapshot()
 
+    def held() -> tuple[Access, Shelves]:
+        read, shelves = asyncio.run(snapshot()), Shelves()
+        shelves.begin_with(read)
+        return Access(read), shelves
+
     before = psutil.Process().memory_info().rss
-    access = Access(asyncio.run(snapshot()))
+    access, shelves = held()
     gc.collect()
     grown = psutil.Process().memory_info().rss - before
-    picked = random.Random(7)
-    texts = [text_of(picked.randrange(count)) for _ in range(20_000)]
+    picked = random.Random(7).sample(range(count), min(count, 5_000))
     rounds = []
-    for _ in range(5):
+    for _ in range(9):
         began = time.process_time()
-        for text in texts:
-            access.authenticate(text, now_ms=1_800_000_000_000, address="127.0.0.1")
-        rounds.append((time.process_time() - began) / len(texts) * 1e6)
-    return statistics.median(rounds), grown / 1e6
+        for number in picked:
+            access.authenticate(text_of(number), now_ms=1_800_000_000_000, address="127.0.0.1")
+        took = time.process_time() - began
+        began = time.process_time()
+        for number in picked:
+            text_of(number)
+        rounds.append((took - (time.process_time() - began)) / len(picked) * 1e6)
+    del access, shelves
+    tracemalloc.start()
+    again = held()
+    traced = tracemalloc.get_traced_memory()[0]
+    del again
+    return Known(statistics.median(rounds[1:]), rounds[0], grown / 1e6, traced / 1e6)
 
 
-async def admin_calls(base_url: str, count: int, calls: int) -> dict[str, list[float]]:
-    """Milliseconds of each call, by kind."""
+class Taken(NamedTuple):
+    """Milliseconds of each call, of the gateway's CPU for one, and that a health check took which was asked meanwhile."""
+
+    calls: list[float]
+    cpu: float
+    beside: list[float]
+
+
+async def beside(session: aiohttp.ClientSession, url: str, into: list[float]) -> None:
+    """Asks for the health of the process, as often as it answers, until it is cancelled."""
+    while True:
+        began = time.perf_counter()
+        async with session.get(url) as answer:
+            await answer.read()
+        into.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(0.001)
+
+
+async def admin_calls(base_url: str, process: Process, count: int, calls: int) -> dict[str, Taken]:
+    """What each kind of call took."""
     picked = random.Random(3)
 
     def user() -> str:
@@ -166,21 +207,31 @@ async def admin_calls(base_url: str, count: int, calls: int) -> dict[str, list[f
         "GET metrics": ("GET", lambda: "metrics", lambda: None),
         "DELETE a user": ("DELETE", lambda: f"users/usr_{next(numbers):032x}", lambda: None),
     }
-    taken: dict[str, list[float]] = {}
+    taken: dict[str, Taken] = {}
     headers = {"authorization": f"Bearer {ADMIN_KEY}", "content-type": "application/json"}
     async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def call(method: str, path: str, asked: object) -> float:
+            data = None if asked is None else json.dumps(asked).encode()
+            began = time.perf_counter()
+            async with session.request(method, f"{base_url}/admin/{path}", data=data) as answer:
+                text = await answer.read()
+            if answer.status not in (200, 201, 409):
+                raise SystemExit(f"{method} {path}: {answer.status} {text[:300]!r}")
+            return (time.perf_counter() - began) * 1000
+
         for kind, (method, path, body) in kinds.items():
-            times = taken[kind] = []
-            for number in range(calls + _WARM_UP):
-                asked = body()
-                data = None if asked is None else json.dumps(asked).encode()
-                began = time.perf_counter()
-                async with session.request(method, f"{base_url}/admin/{path()}", data=data) as answer:
-                    text = await answer.read()
-                if answer.status not in (200, 201, 409):
-                    raise SystemExit(f"{kind}: {answer.status} {text[:300]!r}")
-                if number >= _WARM_UP:
-                    times.append((time.perf_counter() - began) * 1000)
+            for _ in range(_WARM_UP):
+                await call(method, path(), body())
+            before_s = process.cpu_s()
+            times = [await call(method, path(), body()) for _ in range(calls)]
+            cpu = (process.cpu_s() - before_s) / calls * 1000
+            waits: list[float] = []
+            waiting = asyncio.create_task(beside(session, f"{base_url}/livez", waits))
+            for _ in range(calls // 3):
+                await call(method, path(), body())
+            waiting.cancel()
+            taken[kind] = Taken(times, cpu, waits)
     return taken
 
 
@@ -190,13 +241,21 @@ def serve(directory: Path, port: int) -> Process:
     return Process(command, core=GATEWAY_CORE, log=directory.parent / "gateway.log", environment=environment)
 
 
-def started(directory: Path) -> tuple[float, float]:
-    """Seconds until a gateway on this directory is ready, and the MB that it then has."""
+class Start(NamedTuple):
+    """Seconds until a gateway is ready, of its CPU by then, and the MB that it has a second later."""
+
+    ready_s: float
+    cpu_s: float
+    memory_mb: float
+
+
+def started(directory: Path) -> Start:
     port = free_port()
     with running(serve(directory, port)) as process:
         ready_s = process.wait_until_ready(port, "/readyz", timeout_s=READY_TIMEOUT_S)
+        cpu_s = process.cpu_s()
         time.sleep(1)
-        return ready_s, process.memory().rss_bytes / 1e6
+        return Start(ready_s, cpu_s, process.memory().rss_bytes / 1e6)
 
 
 def measured(directory: Path, count: int, calls: int) -> None:
@@ -204,24 +263,31 @@ def measured(directory: Path, count: int, calls: int) -> None:
     empty.mkdir()
     asyncio.run(fill(full, count))
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as another:
-        us, mb = another.submit(authentication, full, count).result()
+        who = another.submit(known, full, count).result()
+    print(f"load of the machine    {os.getloadavg()[0]:6.2f}")
+    print(f"authentication         {who.warm_us:6.1f} µs CPU with a key in use, {who.cold_us:.1f} µs with another one")
+    print(f"memory of who is known {who.grown_mb:6.0f} MB    (allocated: {who.traced_mb:.0f} MB)", flush=True)
+    first, then = started(empty), started(full)
+    print(f"start to ready         {then.ready_s:6.2f} s     (empty {first.ready_s:.2f} s)")
+    print(f"CPU of the start       {then.cpu_s:6.2f} s     (empty {first.cpu_s:.2f} s)")
+    more = then.memory_mb - first.memory_mb
     print(
-        f"authentication       {us:6.1f} µs CPU, each time another key; {mb:.0f} MB in all for who is known", flush=True
-    )
-    empty_s, empty_mb = started(empty)
-    full_s, full_mb = started(full)
-    print(f"start to ready       {full_s:6.2f} s     (empty {empty_s:.2f} s)")
-    print(
-        f"memory of the gateway {full_mb:5.0f} MB    (empty {empty_mb:.0f} MB: {full_mb - empty_mb:.0f} MB for {count:,} users and keys)"
+        f"memory of the gateway  {then.memory_mb:6.0f} MB    (empty {first.memory_mb:.0f} MB: {more:.0f} MB more)",
+        flush=True,
     )
     port = free_port()
     with running(serve(full, port)) as process:
         process.wait_until_ready(port, "/readyz", timeout_s=READY_TIMEOUT_S)
-        taken = asyncio.run(admin_calls(f"http://127.0.0.1:{port}", count, calls))
-        print(f"memory after the calls {process.memory().rss_bytes / 1e6:4.0f} MB")
-    for kind, times in taken.items():
-        ordered = sorted(times)
-        print(f"{kind:30} p50 {ordered[len(times) // 2]:6.1f} ms   p99 {ordered[len(times) * 99 // 100]:6.1f} ms")
+        taken = asyncio.run(admin_calls(f"http://127.0.0.1:{port}", process, count, calls))
+        print(f"memory after the calls {process.memory().rss_bytes / 1e6:6.0f} MB")
+    for kind, of in taken.items():
+        whole, others = (f"p50 {_at(times, 50)}   p99 {_at(times, 99)}" for times in (of.calls, of.beside))
+        print(f"{kind:28} {whole}   CPU {of.cpu:5.2f} ms   others wait {others}")
+    print(f"load of the machine    {os.getloadavg()[0]:6.2f}")
+
+
+def _at(times: list[float], percent: int) -> str:
+    return f"{sorted(times)[len(times) * percent // 100]:6.1f} ms" if times else "     —   "
 
 
 def main() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
@@ -90,45 +93,60 @@ def audit_routes(desk: Desk) -> APIRouter:
 
 
 def _written(changes: list[RecordedChange], *, more: bool) -> Response:
-    """Written in one go: a page of changes is the largest that there is."""
-    page = PageOut[ChangeOut](
-        data=[change_out(change) for change in changes],
-        has_more=more,
-        next_cursor=str(changes[-1].change_id) if more else None,
-    )
-    return Response(page.model_dump_json(), media_type="application/json")
+    """Written by msgspec and not by the model, which takes ten times as long: a page of changes is the largest that there is, and
+    calls wait meanwhile."""
+    page = {
+        "object": "list",
+        "data": [change_out(change) for change in changes],
+        "has_more": more,
+        "next_cursor": str(changes[-1].change_id) if more else None,
+    }
+    return Response(msgspec.json.encode(page), media_type="application/json")
 
 
-def change_out(change: RecordedChange) -> ChangeOut:
-    """A change as callers read it: fields by their names for them, money in US dollars, times in RFC 3339."""
-    before = None if change.before is None else _shown(change.before)
-    after = _shown(change.after)
-    ended = after.get("status") in ("deleted", "revoked") and before is not None
-    return ChangeOut(
-        change_id=str(change.change_id),
-        at=time_text(change.at_ms),
-        actor=change.actor,
-        address=change.address,
-        entity=change.entity,
-        entity_id=change.entity_id,
-        org_id=change.org_id,
-        action="created" if before is None else after["status"] if ended else "changed",
-        changed=sorted(name for name, value in after.items() if before is None or before.get(name) != value),
-        before=before,
-        after=after,
-    )
+def change_out(change: RecordedChange) -> dict[str, Any]:
+    """A change as callers read it (`ChangeOut`): fields by their names for them, money in US dollars, times in RFC 3339."""
+    was, now = change.before, change.after
+    ended = now.get("status") in ("deleted", "revoked") and was is not None
+    return {
+        "object": "change",
+        "change_id": str(change.change_id),
+        "at": time_text(change.at_ms),
+        "actor": change.actor,
+        "address": change.address,
+        "entity": change.entity,
+        "entity_id": change.entity_id,
+        "org_id": change.org_id,
+        "action": "created" if was is None else now["status"] if ended else "changed",
+        "changed": sorted(_called(name) for name in now if was is None or was.get(name) != now[name]),
+        "before": None if was is None else _shown(was),
+        "after": _shown(now),
+    }
 
 
 def _shown(entity: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for name, value in entity.items():
-        called = _CALLED.get(name, name)
-        if called.endswith("_usd") or name in _UNNAMED_MONEY:
-            value = None if value is None else usd_for_json(Nanos(value))
-        elif name.endswith("_ms"):
-            called, value = name.removesuffix("_ms"), None if value is None else time_text(value)
-        shown[called] = value
-    return shown
+    return {
+        _called(name): value if value is None or (shown := _shown_by(name)) is None else shown(value)
+        for name, value in entity.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _called(name: str) -> str:
+    called = _CALLED.get(name, name)
+    return called.removesuffix("_ms") if _shown_by(name) is time_text else called
+
+
+@lru_cache(maxsize=256)
+def _shown_by(name: str) -> Callable[[int], float | str] | None:
+    """What makes of a field's value what callers read; None: it is that already."""
+    if _CALLED.get(name, name).endswith("_usd") or name in _UNNAMED_MONEY:
+        return _usd
+    return time_text if name.endswith("_ms") else None
+
+
+def _usd(nanos: int) -> float:
+    return usd_for_json(Nanos(nanos))
 
 
 def _ms(name: str, moment: str | None) -> int | None:

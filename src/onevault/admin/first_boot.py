@@ -8,7 +8,7 @@ import msgspec
 
 from onevault.admin.commands import Actor, Office, create_key, create_organization, create_user, read
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser
-from onevault.core.identity import Organization, Status, User
+from onevault.core.identity import ApiKey, Organization, Status, User
 from onevault.core.money import Nanos
 
 FIRST_NAME = "default"
@@ -34,8 +34,11 @@ async def ensure_first_boot(
     """
     async with office.register.lock:
         await office.register.refresh()
-        organizations, users, keys = office.register.everything()
-    if keys or len(organizations) > 1 or len(users) > 1:
+        if office.register.count(ApiKey).total() or office.register.count(User).total() > 1:
+            return None
+        organizations = office.register.all_organizations()
+        users = office.register.users("", limit=1, deleted=True).entries
+    if len(organizations) > 1:
         return None
     if any(not _is_first_organization(each) for each in organizations) or any(
         not _is_first_user(each) for each in users

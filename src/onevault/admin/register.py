@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from onevault.admin.shelves import Kind, Shelves, in_order
+from onevault.admin.shelves import Kind, Shelves, folded, in_order
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
     AdminKey,
@@ -24,6 +24,7 @@ from onevault.core.identity import (
     Webhook,
     is_of_tenant,
 )
+from onevault.core.packed import KEYS, USERS, Record, Records, start_of_text, user_brief
 from onevault.core.ports import Change, Directory, Entity, Snapshot
 from onevault.policy.key_notices import Put
 
@@ -80,20 +81,7 @@ class Register:
 
     def begin_with(self, snapshot: Snapshot) -> None:
         """Takes over what was read already, and told of: only what comes after it is asked for."""
-        known = (
-            snapshot.tenants,
-            snapshot.organizations,
-            snapshot.teams,
-            snapshot.users,
-            snapshot.keys,
-            snapshot.admin_keys,
-            snapshot.provider_keys,
-            snapshot.webhooks,
-        )
-        for entities in known:
-            for entity_id in sorted(entities):
-                self._shelves.add(entities[entity_id])
-        self._shelves.version = snapshot.version
+        self._shelves.begin_with(snapshot)
 
     async def refresh(self) -> None:
         """Takes over what anybody changed in the directory since it was last asked."""
@@ -158,7 +146,7 @@ class Register:
 
     def user(self, user_id: str, *, deleted: bool = False) -> User:
         """As `team`."""
-        found = self._shelves.users.get(user_id)
+        found = self._shelves.user(user_id)
         if found is None or not self._is_there(found, deleted):
             raise Fault(FaultKind.NOT_FOUND, "There is no such user.", param="user_id")
         return found
@@ -166,7 +154,7 @@ class Register:
     def key(self, user_id: str, key_id: str) -> ApiKey:
         """Raises Fault NOT_FOUND. Revoked keys are found."""
         self.user(user_id)
-        found = self._shelves.keys.get(key_id)
+        found = self._shelves.key(key_id)
         if found is None or found.user_id != user_id:
             raise Fault(FaultKind.NOT_FOUND, "There is no such API key of this user.", param="key_id")
         return found
@@ -213,32 +201,33 @@ class Register:
         return _page(self._shelves.teams, ids, after, limit, deleted, has_ended=self._has_ended)
 
     def users(self, after: str, *, limit: int, org_id: str | None = None, deleted: bool = False) -> Page[User]:
-        ids = self._ids(self._shelves.user_ids, self._shelves.users_of, org_id)
-        return _page(self._shelves.users, ids, after, limit, deleted, has_ended=self._has_ended)
+        if self._org_id is not None and org_id not in (None, self._org_id):
+            return Page((), None)
+        one = org_id or self._org_id
+        records = self._shelves.users if one is None else self._shelves.users_of.get(one)
+        return _users(records, after, limit, is_shown=_any if deleted else self._stands)
 
     def users_of_team(self, team_id: str, after: str, *, limit: int, deleted: bool = False) -> Page[User]:
-        return _page(self._shelves.users, self._shelves.users_in.get(team_id, []), after, limit, deleted)
+        return _users(self._shelves.users_in.get(team_id), after, limit, is_shown=_any if deleted else _is_not_deleted)
 
     def keys(self, user_id: str, after: str, *, limit: int) -> Page[ApiKey]:
-        return _page(self._shelves.keys, self._shelves.keys_of.get(user_id, ()), after, limit, True)
+        entries = [key for key in self._shelves.keys_of(user_id) if key.key_id > after]
+        return Page(tuple(entries[:limit]), entries[limit - 1].key_id if len(entries) > limit else None)
 
     def all_keys(self, user_id: str) -> list[ApiKey]:
         """All API keys of a user, revoked ones included, oldest first."""
-        return [self._shelves.keys[key_id] for key_id in self._shelves.keys_of.get(user_id, ())]
+        return self._shelves.keys_of(user_id)
 
     def admin_keys(self, after: str, *, limit: int) -> Page[AdminKey]:
         ids = self._ids(self._shelves.admin_key_ids, self._shelves.admin_keys_of, None)
         return _page(self._shelves.admin_keys, ids, after, limit, True)
 
-    def everything(self) -> tuple[Sequence[Organization], Sequence[User], Sequence[ApiKey]]:
-        """All of them as they are, deleted ones included."""
-        users = [each for each in self._shelves.users.values() if self._sees(each.org_id)]
-        organizations = [each for each in self._shelves.organizations.values() if self._sees(each.org_id)]
-        keys = self._shelves.keys.values()
-        if self._org_id is None:
-            return organizations, users, list(keys)
-        own = {user.user_id for user in users}
-        return organizations, users, [key for key in keys if key.user_id in own]
+    def every_key(self) -> Iterator[ApiKey]:
+        """All API keys that are seen, revoked ones included, each user's together."""
+        for record in self._shelves.keys:
+            user = None if self._org_id is None else self._shelves.users.find(KEYS.first_text(record))
+            if self._org_id is None or (user is not None and USERS.second_text(user) == self._org_id):
+                yield KEYS.unpack(record)
 
     def count(self, kind: Kind) -> Counter[Status]:
         """How many of a kind are seen, by status."""
@@ -270,8 +259,8 @@ class Register:
 
     def user_addressed(self, org_id: str, email: str) -> User | None:
         """The user of the organization that is not deleted and has this e-mail address, whatever the case."""
-        found = self._shelves.users.get(self._shelves.addressed.get(org_id, {}).get(email.casefold(), ""))
-        return found if found and found.status is not _GONE and found.email.casefold() == email.casefold() else None
+        record = addressed.find(folded(email)) if (addressed := self._shelves.addressed.get(org_id)) else None
+        return None if record is None else USERS.unpack(record)
 
     # ---- what is there ---------------------------------------------------------------------------------------------
 
@@ -280,6 +269,11 @@ class Register:
 
     def _is_there(self, entity: Team | User, deleted: bool) -> bool:
         return self._sees(entity.org_id) and (deleted or not self._has_ended(entity))
+
+    def _stands(self, user: Record) -> bool:
+        """A user has ended neither by itself nor with its organization."""
+        organization = self._shelves.organizations.get(USERS.second_text(user))
+        return organization is not None and organization.status is not _GONE and _is_not_deleted(user)
 
     def _has_ended(self, entity: Team | User | Webhook) -> bool:
         """By itself, or with its organization; what is the whole tenant's has none."""
@@ -319,4 +313,24 @@ def _page(
             return Page(tuple(entries), last)
         entries.append(entity)
         last = ids[position]
+    return Page(tuple(entries), None)
+
+
+def _any(_: Record) -> bool:
+    return True
+
+
+def _is_not_deleted(user: Record) -> bool:
+    return user_brief(user).status is not _GONE
+
+
+def _users(records: Records | None, after: str, limit: int, *, is_shown: Callable[[Record], bool]) -> Page[User]:
+    entries: list[User] = []
+    begin = start_of_text(after)
+    for record in records.since(begin) if records is not None else ():
+        if USERS.start(record) == begin or not is_shown(record):
+            continue
+        if len(entries) == limit:
+            return Page(tuple(entries), entries[-1].user_id)
+        entries.append(USERS.unpack(record))
     return Page(tuple(entries), None)

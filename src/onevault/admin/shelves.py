@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -18,7 +18,8 @@ from onevault.core.identity import (
     User,
     Webhook,
 )
-from onevault.core.ports import Entity
+from onevault.core.packed import KEYS, USERS, Record, Records, key_brief, start_of_text, user_brief
+from onevault.core.ports import Entity, Snapshot
 
 _GONE = Status.DELETED
 Kind = type[Organization] | type[User] | type[ApiKey]
@@ -29,20 +30,22 @@ def _nothing() -> dict[Kind, Counter[Status]]:
 
 
 class Shelves:
-    """`version` is the newest that was taken; 0 before the first. Ids are kept sorted, which is the order of creation."""
+    """`version` is the newest that was taken; 0 before the first. Ids are kept sorted, which is the order of creation. Users and keys
+    are packed: each is one record in all the lists that it is in."""
 
     def __init__(self) -> None:
         self.version = 0
         self.tenants: dict[str, Tenant] = {}
         self.organizations: dict[str, Organization] = {}
         self.teams: dict[str, Team] = {}
-        self.users: dict[str, User] = {}
-        self.keys: dict[str, ApiKey] = {}
+        self.users = _users()
+        self.keys = Records(start=KEYS.own_text)
+        self.keys_by_user = Records(start=KEYS.texts)
+        """By user, then by id."""
         self.admin_keys: dict[str, AdminKey] = {}
         self.provider_keys: dict[str, ProviderKey] = {}
         self.organization_ids: list[str] = []
         self.team_ids: list[str] = []
-        self.user_ids: list[str] = []
         self.admin_key_ids: list[str] = []
         self.provider_key_ids: list[str] = []
         self.provider_keys_of: dict[str, list[str]] = {}
@@ -50,18 +53,66 @@ class Shelves:
         self.webhook_ids: list[str] = []
         self.webhooks_of: dict[str, list[str]] = {}
         self.teams_of: dict[str, list[str]] = {}
-        self.users_of: dict[str, list[str]] = {}
-        self.users_in: dict[str, list[str]] = {}
+        self.users_of: dict[str, Records] = {}
+        self.users_in: dict[str, Records] = {}
         """By team."""
-        self.keys_of: dict[str, tuple[str, ...]] = {}
-        """Most users have one key, so the smallest thing that holds them."""
         self.admin_keys_of: dict[str, list[str]] = {}
         self.called: dict[str, str] = {}
         self.team_called: dict[tuple[str, str], str] = {}
-        self.addressed: dict[str, dict[str, str]] = {}
-        """By organization, then by e-mail address."""
+        self.addressed: dict[str, Records] = {}
+        """By organization, then by e-mail address; without deleted ones."""
         self.counts: defaultdict[str, dict[Kind, Counter[Status]]] = defaultdict(_nothing)
         """How many of each status there are, by organization; "": of all."""
+
+    def begin_with(self, snapshot: Snapshot) -> None:
+        """Takes over all at once: users and keys are put in order once, not one by one. Nothing must have been taken before."""
+        for known in (snapshot.tenants, snapshot.organizations, snapshot.teams):
+            for entity_id in sorted(known):
+                self.add(known[entity_id])
+        self._begin_with_users(snapshot)
+        self.keys = Records(KEYS.records(snapshot.keys), start=KEYS.own_text)
+        self.keys_by_user = Records(self.keys, start=KEYS.texts)
+        for record in self.keys:
+            self._count(ApiKey, self._holder_of(record) or "", None, key_brief(record).status)
+        for others in (snapshot.admin_keys, snapshot.provider_keys, snapshot.webhooks):
+            for entity_id in sorted(others):
+                self.add(others[entity_id])
+        self.version = snapshot.version
+
+    def _begin_with_users(self, snapshot: Snapshot) -> None:
+        self.users = _users(USERS.records(snapshot.users))
+        of: defaultdict[str, list[Record]] = defaultdict(list)
+        within: defaultdict[str, list[Record]] = defaultdict(list)
+        addressed: defaultdict[str, list[Record]] = defaultdict(list)
+        for record in self.users:
+            org_id, short = USERS.second_text(record), user_brief(record)
+            of[org_id].append(record)
+            self._count(User, org_id, None, short.status)
+            if short.team_id is not None:
+                within[short.team_id].append(record)
+            if short.status is not _GONE:
+                addressed[org_id].append(record)
+        self.users_of = {each: _users(records) for each, records in of.items()}
+        self.users_in = {each: _users(records) for each, records in within.items()}
+        self.addressed = {each: Records(records, start=_address) for each, records in addressed.items()}
+
+    def user(self, user_id: str) -> User | None:
+        """Whatever its status."""
+        record = self.users.find(start_of_text(user_id))
+        return None if record is None else USERS.unpack(record)
+
+    def key(self, key_id: str) -> ApiKey | None:
+        """Whatever its status."""
+        record = self.keys.find(start_of_text(key_id))
+        return None if record is None else KEYS.unpack(record)
+
+    def keys_of(self, user_id: str) -> list[ApiKey]:
+        """All of a user, in order."""
+        return [KEYS.unpack(record) for record in self.keys_by_user.beginning(start_of_text(user_id))]
+
+    def _holder_of(self, key: Record) -> str | None:
+        user = self.users.find(KEYS.first_text(key))
+        return None if user is None else USERS.second_text(user)
 
     def add(self, entity: Entity) -> None:
         """Takes over one entity's new state."""
@@ -69,7 +120,8 @@ class Shelves:
             case Tenant():
                 self.tenants[entity.tenant_id] = entity
             case Organization():
-                self._count(Organization, entity.org_id, self.organizations.get(entity.org_id), entity)
+                known = self.organizations.get(entity.org_id)
+                self._count(Organization, entity.org_id, None if known is None else known.status, entity.status)
                 if entity.org_id not in self.organizations:
                     insort(self.organization_ids, entity.org_id)
                 self.organizations[entity.org_id] = entity
@@ -85,12 +137,12 @@ class Shelves:
             case User():
                 self._add_user(entity)
             case ApiKey():
-                user = self.users.get(entity.user_id)
-                self._count(ApiKey, "" if user is None else user.org_id, self.keys.get(entity.key_id), entity)
-                if entity.key_id not in self.keys:
-                    ids = (*self.keys_of.get(entity.user_id, ()), entity.key_id)
-                    self.keys_of[entity.user_id] = ids if ids == (entity.key_id,) else tuple(sorted(ids))
-                self.keys[entity.key_id] = entity
+                record = KEYS.pack(entity)
+                there = self.keys.find(KEYS.own_text(record))
+                before = None if there is None else key_brief(there).status
+                self._count(ApiKey, self._holder_of(record) or "", before, entity.status)
+                self.keys.put(record)
+                self.keys_by_user.put(record)
             case AdminKey():
                 if entity.admin_key_id not in self.admin_keys:
                     insort(self.admin_key_ids, entity.admin_key_id)
@@ -112,52 +164,59 @@ class Shelves:
     def find(self, entity: Entity) -> Entity | None:
         """What is known of this key; of what is no key nobody asks."""
         if isinstance(entity, ApiKey):
-            return self.keys.get(entity.key_id)
+            return self.key(entity.key_id)
         return self.provider_keys.get(entity.provider_key_id) if isinstance(entity, ProviderKey) else None
 
-    def key(self, key_id: str) -> tuple[ApiKey, str | None] | None:
+    def held_key(self, key_id: str) -> tuple[ApiKey, str | None] | None:
         """An API key, and whose it is."""
-        found = self.keys.get(key_id)
+        found = self.key(key_id)
         return None if found is None else (found, self.organization_of(found))
 
     def organization_of(self, entity: Entity) -> str | None:
         """Whose key this is."""
         if isinstance(entity, ApiKey):
-            user = self.users.get(entity.user_id)
-            return None if user is None else user.org_id
+            user = self.users.find(start_of_text(entity.user_id))
+            return None if user is None else USERS.second_text(user)
         return entity.org_id if isinstance(entity, ProviderKey) else None
 
     def _add_user(self, user: User) -> None:
-        before = self.users.get(user.user_id)
-        self._count(User, user.org_id, before, user)
-        if before is None:
-            insort(self.user_ids, user.user_id)
-            insort(self.users_of.setdefault(user.org_id, []), user.user_id)
-        team_before = None if before is None else before.team_id
-        if team_before != user.team_id:
-            if team_before is not None:
-                there = self.users_in[team_before]
-                del there[bisect_left(there, user.user_id)]
-            if user.team_id is not None:
-                insort(self.users_in.setdefault(user.team_id, []), user.user_id)
-        self.users[user.user_id] = user
+        record = USERS.pack(user)
+        known = self.users.find(USERS.start(record))
+        before = None if known is None else user_brief(known)
+        self._count(User, user.org_id, None if before is None else before.status, user.status)
+        self.users.put(record)
+        self.users_of.setdefault(user.org_id, _users()).put(record)
+        if before is not None and before.team_id is not None and before.team_id != user.team_id:
+            self.users_in[before.team_id].drop(USERS.start(record))
+        if user.team_id is not None:
+            self.users_in.setdefault(user.team_id, _users()).put(record)
+        addressed = self.addressed.setdefault(user.org_id, Records(start=_address))
+        if before is not None:
+            there = addressed.find(folded(before.email))
+            if there is not None and USERS.start(there) == USERS.start(record):
+                addressed.drop(folded(before.email))
         if user.status is not _GONE:
-            folded = user.email.casefold()
-            called = user.email if folded == user.email else folded  # not the same text twice in memory
-            self.addressed.setdefault(user.org_id, {})[called] = user.user_id
+            addressed.put(record)
 
-    def _count(
-        self,
-        kind: Kind,
-        org_id: str,
-        before: Organization | User | ApiKey | None,
-        after: Organization | User | ApiKey,
-    ) -> None:
+    def _count(self, kind: Kind, org_id: str, before: Status | None, after: Status) -> None:
         for of in {"", org_id}:
             counted = self.counts[of][kind]
             if before is not None:
-                counted[before.status] -= 1
-            counted[after.status] += 1
+                counted[before] -= 1
+            counted[after] += 1
+
+
+def folded(email: str) -> bytes:
+    """An e-mail address as it is compared: whatever the case."""
+    return email.casefold().encode(errors="surrogatepass")
+
+
+def _address(user: Record) -> bytes:
+    return folded(user_brief(user).email)
+
+
+def _users(records: Iterable[Record] = ()) -> Records:
+    return Records(records, start=USERS.start, plain=True)
 
 
 def in_order(entities: Iterable[Entity]) -> list[Entity]:

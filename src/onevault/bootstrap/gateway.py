@@ -44,6 +44,7 @@ from onevault.bootstrap.stores import Stores
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.config.schema import Settings
 from onevault.core.identity import ApiKey, ProviderKey, Webhook
+from onevault.core.packed import keys_that_end
 from onevault.core.ports import Entity
 from onevault.core.transport import Transport
 from onevault.dialects.registry import CODECS, INGRESS
@@ -158,7 +159,9 @@ async def running(
 
         subscriptions = Subscriptions(access.organization, snapshot.webhooks.values())
 
-        expiry = KeyExpiry(lambda key_id: office.register.known.key(key_id), notices, clock, settings.tenant.tenant_id)
+        expiry = KeyExpiry(
+            lambda key_id: office.register.known.held_key(key_id), notices, clock, settings.tenant.tenant_id
+        )
 
         def changed(entity: Entity) -> None:
             access.apply(entity)
@@ -180,7 +183,7 @@ async def running(
             on_put=tell_of,
         )
         office.register.begin_with(snapshot)
-        expiry.begin_with(snapshot.keys.values())
+        expiry.begin_with(keys_that_end(snapshot.keys))
         del snapshot  # with 100,000 keys its dictionaries alone are 20 MB
         known, greeting = await known_credentials(
             settings, office, base_url=base_url, has_vault=not stores.directory_standing().degraded

@@ -64,7 +64,7 @@ def _show_changed(changed: dict[str, Any], *, as_json: bool, what: str) -> None:
 
 async def _key(office: Office, key_id: str) -> ApiKey:
     await office.register.refresh()
-    found = next((one for one in office.register.everything()[2] if one.key_id == key_id), None)
+    found = next((one for one in office.register.every_key() if one.key_id == key_id), None)
     if found is None:
         raise Fault(FaultKind.NOT_FOUND, f"There is no API key {key_id}.", param="key_id")
     return found
@@ -287,8 +287,8 @@ def list_keys(
 
     async def work(office: Office) -> list[dict[str, Any]]:
         await office.register.refresh()
-        found = office.register.everything()[2]
-        return [_document(outputs.key_out(one)) for one in found if user in (None, one.user_id)]
+        found = [one for one in office.register.every_key() if user in (None, one.user_id)]
+        return [_document(outputs.key_out(one)) for one in sorted(found, key=lambda one: one.key_id)]
 
     rows = _in_office(config, work, as_json=json)
     show({"data": rows}, as_json=json, text=_table(rows, "key_id", "user_id", "prefix", "status", "name"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
@@ -184,12 +184,12 @@ class Journal(Protocol):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything that authentication needs, by id. A tenant is in it once its limits were changed."""
+    """Everything that authentication needs, by id. A tenant is in it once its limits were changed. Users and keys may be packed."""
 
     version: int
     organizations: dict[str, Organization]
-    users: dict[str, User]
-    keys: dict[str, ApiKey]
+    users: Mapping[str, User]
+    keys: Mapping[str, ApiKey]
     teams: dict[str, Team] = {}  # msgspec copies mutable defaults
     tenants: dict[str, Tenant] = {}
     admin_keys: dict[str, AdminKey] = {}

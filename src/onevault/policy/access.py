@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
@@ -26,7 +26,9 @@ from onevault.core.identity import (
     is_of_tenant,
 )
 from onevault.core.keys import is_key_text, key_sha256
+from onevault.core.packed import KEYS, USERS, Form, Record, Records, start_of_text
 from onevault.core.ports import Entity, Snapshot
+from onevault.core.recent import Recent
 from onevault.policy.byok import REQUIRED, own_keys
 from onevault.policy.limits import (
     NO_DEFAULTS,
@@ -59,6 +61,8 @@ _NO_KEYS: Mapping[str, ProviderKey] = MappingProxyType({})
 
 
 FAIL_OPEN = "fail_open"
+RESOLVED_MAX = 32_768
+"""Of so many keys at most, and of half as many at least, it is kept what they may do, in some 2 kB each."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -174,14 +178,15 @@ def check_address(principal: Principal, address: str) -> None:
         raise Fault(FaultKind.FORBIDDEN, ELSEWHERE)
 
 
-E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey)
+E = TypeVar("E", Tenant, Organization, Team, AdminKey, ProviderKey)
 
 
 class Access:
     """Who is known, in memory, following changes one at a time.
 
-    A key is resolved when it is first used and again after it or anything above it changed: told by the identity of the five
-    (they are immutable), so that a change costs the same whether an organization has one key or 100,000.
+    Users and keys are kept packed. A key is resolved when it is first used and again after it or anything above it changed: told by
+    the identity of the five (they are immutable), so that a change costs the same whether an organization has one key or 100,000.
+    What was resolved is kept for the keys used last.
     """
 
     def __init__(self, snapshot: Snapshot, defaults: DefaultLimits = NO_DEFAULTS) -> None:
@@ -189,16 +194,18 @@ class Access:
         self._tenants: dict[str, Tenant] = {}
         self._organizations: dict[str, Organization] = {}
         self._teams: dict[str, Team] = {}
-        self._users: dict[str, User] = {}
-        self._keys: dict[bytes, ApiKey] = {}
+        self._users = Records(USERS.records(snapshot.users), start=USERS.start, plain=True)
+        self._keys = Records(KEYS.records(snapshot.keys), start=KEYS.start, plain=True)
         self._admin_keys: dict[bytes, AdminKey] = {}
         self._provider_keys: dict[str, ProviderKey] = {}
         self._provider_keys_of: dict[str, Mapping[str, ProviderKey]] = {}
         """By organization; replaced whole with every change, so that its identity tells of one."""
         self._keys_of_tenant: dict[str, ProviderKey] = {}
         """Those that work, by name."""
-        self._resolved: dict[bytes, tuple[ApiKey, Above, Principal | Refusal]] = {}
-        for known in (snapshot.tenants, snapshot.organizations, snapshot.teams, snapshot.users, snapshot.keys):
+        self._changes = 0
+        """How many were followed: nobody need be looked at again while there was none."""
+        self._resolved: Recent[bytes, _Resolved] = Recent(RESOLVED_MAX)
+        for known in (snapshot.tenants, snapshot.organizations, snapshot.teams):
             for entity in known.values():
                 self.apply(entity)
         for admin_key in snapshot.admin_keys.values():
@@ -208,6 +215,7 @@ class Access:
 
     def apply(self, entity: Entity) -> None:
         """Takes over one entity's new state; an older version than the one known is ignored."""
+        self._changes += 1
         match entity:
             case Tenant():
                 _keep(self._tenants, entity.tenant_id, entity)
@@ -216,9 +224,9 @@ class Access:
             case Team():
                 _keep(self._teams, entity.team_id, entity)
             case User():
-                _keep(self._users, entity.user_id, entity)
+                _keep_packed(self._users, USERS, entity)
             case ApiKey():
-                _keep(self._keys, entity.sha256, entity)
+                _keep_packed(self._keys, KEYS, entity)
             case AdminKey():
                 _keep(self._admin_keys, entity.sha256, entity)
             case ProviderKey():
@@ -249,58 +257,61 @@ class Access:
     def set_defaults(self, defaults: DefaultLimits) -> None:
         """Other default limits hold from the next call on."""
         self._defaults = defaults
-        self._resolved = {}
+        self._resolved = Recent(RESOLVED_MAX)
 
     def find(self, sha256: bytes) -> Principal | Refusal | None:
         """What is known of the key with this hash; None if there is none."""
-        key = self._keys.get(sha256)
+        known = self._resolved.get(sha256)
+        if known is not None and known.changes == self._changes:
+            return known.found
+        key = self._keys.find(sha256)
         if key is None:
             return None
-        user = self._users.get(key.user_id)
-        return self._principal(sha256, key, user, user.team_id if user is not None else None)
+        user = self._users.find(KEYS.first_text(key))
+        return self._principal(
+            sha256, key, user, lambda: (KEYS.unpack(key), None if user is None else USERS.unpack(user))
+        )
 
     def member(self, user_id: str, team_id: str | None) -> Principal:
         """A user without a key, who calls in a team (None: in none). Raises Fault UNAUTHENTICATED where one of them is not active."""
         name = f"{SIGNED_IN}{user_id}"
-        slot = f"{name}/{team_id or ''}".encode()
-        known = self._resolved.get(slot)
-        key = known[0] if known is not None else ApiKey(key_id=name, user_id=user_id, sha256=b"", prefix="")
-        user = self._users.get(user_id)
-        if user is not None and user.team_id != team_id:
-            above = known[1].user if known is not None else None
-            moved = msgspec.structs.replace(user, team_id=team_id)
-            # The same object as before, or it would be resolved with every call.
-            user = above if above == moved else moved
-        found = self._principal(slot, key, user, team_id)
+        user = self._users.find(start_of_text(user_id))
+
+        def unpack() -> tuple[ApiKey, User | None]:
+            key = ApiKey(key_id=name, user_id=user_id, sha256=b"", prefix="")
+            return key, None if user is None else msgspec.structs.replace(USERS.unpack(user), team_id=team_id)
+
+        found = self._principal(f"{name}/{team_id or ''}".encode(), b"", user, unpack)
         if isinstance(found, Refusal):
             raise Fault(FaultKind.UNAUTHENTICATED, found.message.replace("this API key", "this token"))
         return found
 
-    def _principal(self, slot: bytes, key: ApiKey, user: User | None, team_id: str | None) -> Principal | Refusal:
-        team = organization = tenant = None
-        own = _NO_KEYS
-        if user is not None:
-            organization = self._organizations.get(user.org_id)
-            own = self._provider_keys_of.get(user.org_id, _NO_KEYS)
-            if team_id is not None:
-                team = self._teams.get(team_id)
-            if organization is not None:
-                tenant = self._tenants.get(organization.tenant_id)
+    def _principal(
+        self, slot: bytes, key: Record, user: Record | None, unpack: Callable[[], tuple[ApiKey, User | None]]
+    ) -> Principal | Refusal:
         known = self._resolved.get(slot)
-        if known is not None and known[0] is key:
-            above = known[1]
-            if (
-                above.user is user
-                and above.team is team
-                and above.organization is organization
-                and above.tenant is tenant
-                and above.provider_keys is own
-            ):
-                return known[2]
-        above = Above(user, team, organization, tenant, own)
-        resolved = resolve(key, above, defaults=self._defaults)
-        self._resolved[slot] = (key, above, resolved)
-        return resolved
+        if known is not None and known.key is key and known.user is user:
+            above = self._above(known.above.user)
+            if _is_same(above, known.above):
+                known.changes = self._changes
+                return known.found
+        api_key, unpacked = unpack()
+        above = self._above(unpacked)
+        found = resolve(api_key, above, defaults=self._defaults)
+        self._resolved.keep(slot, _Resolved(key, user, above, found, self._changes))
+        return found
+
+    def _above(self, user: User | None) -> Above:
+        if user is None:
+            return Above()
+        organization = self._organizations.get(user.org_id)
+        return Above(
+            user,
+            None if user.team_id is None else self._teams.get(user.team_id),
+            organization,
+            None if organization is None else self._tenants.get(organization.tenant_id),
+            self._provider_keys_of.get(user.org_id, _NO_KEYS),
+        )
 
     def provider_keys(self) -> Collection[ProviderKey]:
         """All of them, whatever their status."""
@@ -335,10 +346,38 @@ class Access:
         return principal
 
 
+class _Resolved(msgspec.Struct):
+    """A key that was used, and what it was resolved from; `changes`: after how many of them it was looked at last."""
+
+    key: Record
+    user: Record | None
+    above: Above
+    found: Principal | Refusal
+    changes: int
+
+
+def _is_same(one: Above, other: Above) -> bool:
+    return (
+        one.user is other.user
+        and one.team is other.team
+        and one.organization is other.organization
+        and one.tenant is other.tenant
+        and one.provider_keys is other.provider_keys
+    )
+
+
 Id = TypeVar("Id", str, bytes)
+P = TypeVar("P", User, ApiKey)
 
 
 def _keep(known: dict[Id, E], entity_id: Id, entity: E) -> None:
     before = known.get(entity_id)
     if before is None or before.version < entity.version:
         known[entity_id] = entity
+
+
+def _keep_packed(known: Records, form: Form[P], entity: P) -> None:
+    record = form.pack(entity)
+    before = known.find(form.start(record))
+    if before is None or form.unpack(before).version < entity.version:
+        known.put(record)

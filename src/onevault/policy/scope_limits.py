@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -31,7 +31,7 @@ from onevault.policy.limits import (
 
 
 class Known(Protocol):
-    """All entities by id."""
+    """All entities by id. Of users and keys, of which there are most, one is made when it is asked for."""
 
     @property
     def tenants(self) -> Mapping[str, Tenant]: ...
@@ -40,13 +40,10 @@ class Known(Protocol):
     @property
     def teams(self) -> Mapping[str, Team]: ...
     @property
-    def users(self) -> Mapping[str, User]: ...
-    @property
-    def keys(self) -> Mapping[str, ApiKey]: ...
-    @property
-    def keys_of(self) -> Mapping[str, tuple[str, ...]]: ...
-    @property
     def provider_keys(self) -> Mapping[str, ProviderKey]: ...
+    def user(self, user_id: str) -> User | None: ...
+    def key(self, key_id: str) -> ApiKey | None: ...
+    def keys_of(self, user_id: str) -> Sequence[ApiKey]: ...
 
 
 class ScopeLimits(msgspec.Struct, frozen=True):
@@ -86,14 +83,15 @@ def _found(kind: str, entity_id: str, known: Known) -> tuple[list[_Holder], Orga
             org_id, holders = entity_id, _active(known.organizations.get(entity_id))
         case "team" if team := known.teams.get(entity_id):
             org_id, holders = team.org_id, _active(team)
-        case "user" if user := known.users.get(entity_id):
+        case "user" if user := known.user(entity_id):
             org_id, holders = user.org_id, _active(user)
         case "provider_key" if own := known.provider_keys.get(entity_id):
             org_id, holders = own.org_id, _active(own)
-        case "key" if (key := known.keys.get(entity_id)) and (user := known.users.get(key.user_id)):
+        case "key" if (key := known.key(entity_id)) and (user := known.user(key.user_id)):
             # The keys that replaced it count in its scope.
-            alike = (known.keys[key_id] for key_id in known.keys_of.get(user.user_id, ()))
-            holders = _active(*(each for each in alike if (each.counts_as or each.key_id) == entity_id))
+            holders = _active(
+                *(each for each in known.keys_of(user.user_id) if (each.counts_as or each.key_id) == entity_id)
+            )
             org_id = user.org_id
     return holders, known.organizations.get(org_id)
 

@@ -252,7 +252,7 @@ def test_following_changes_ends_where_resolving_everything_does(
         USER,
         msgspec.structs.replace(USER, user_id="u2", org_id="o2"),
         KEY,
-        msgspec.structs.replace(KEY, key_id="k2", user_id="u2", sha256=b"2"),
+        msgspec.structs.replace(KEY, key_id="k2", user_id="u2", sha256=b"2" * 32),
     ]
     access = Access(snapshot(*newest))
     for which, status, per_minute, used_between in changes:

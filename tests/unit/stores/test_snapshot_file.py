@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onevault.core.identity import Organization
+from onevault.core.identity import ApiKey, Organization, User
 from onevault.core.ports import Snapshot
 from onevault.policy.purpose import MasterKey
 from onevault.stores.snapshot.file import SnapshotFile, SnapshotUnusable
@@ -17,7 +17,10 @@ DAY_NS = 86_400_000_000_000
 FIRST, SECOND = MasterKey("mk_1", b"\x01" * 32), MasterKey("mk_2", b"\x02" * 32)
 VAULT = "postgresql://localhost/onevault"
 HELD = Snapshot(
-    7, organizations={"org_1": Organization(org_id="org_1", tenant_id="acme", name="One")}, users={}, keys={}
+    7,
+    organizations={"org_1": Organization(org_id="org_1", tenant_id="acme", name="One")},
+    users={"user_1": User(user_id="user_1", org_id="org_1", email="ann@x.test")},
+    keys={"key_1": ApiKey(key_id="key_1", user_id="user_1", sha256=b"1" * 32, prefix="gw_live_abcd")},
 )
 
 

@@ -12,12 +12,13 @@ from typing import Final
 
 import msgspec
 
+from onevault.core.packed import KEYS, USERS, Packed, Record
 from onevault.core.ports import Snapshot
 from onevault.policy.purpose import MasterKey, purpose_key
 
 FILE_NAME: Final = "directory.snapshot"
 PURPOSE: Final = "snapshot-signature"
-_VERSION: Final = b"OVSNAP\x00\x01"
+_VERSION: Final = b"OVSNAP\x00\x02"
 _SIGNATURE_BYTES: Final = hashlib.sha256().digest_size
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _NS: Final = 1_000_000_000
@@ -38,8 +39,23 @@ class Kept(msgspec.Struct, frozen=True):
     snapshot: Snapshot
 
 
+class _Held(msgspec.Struct, frozen=True):
+    """Users or keys as they are in the file: packed, with the names of the fields that the version has which wrote it."""
+
+    fields: tuple[str, ...]
+    records: list[Record]
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """What is written: `rest` has no users and no keys."""
+
+    rest: Kept
+    users: _Held
+    keys: _Held
+
+
 class SnapshotFile:
-    """The file is: 8 bytes that name the format and its version, 32 bytes of HMAC-SHA256 over all the others, and a `Kept` in
+    """The file is: 8 bytes that name the format and its version, 32 bytes of HMAC-SHA256 over all the others, and a `_Body` in
     msgpack. Keys are in it as hashes and secrets as sealed, just as in the vault. Blocking: call it off the event loop.
 
     `masters` are the master keys known now, of which the first signs and any may have signed.
@@ -58,7 +74,14 @@ class SnapshotFile:
         masters = self._masters()
         if not masters:
             return False
-        body = msgspec.msgpack.encode(Kept(self._tenant_id, self._vault, confirmed_ns, snapshot))
+        rest = msgspec.structs.replace(snapshot, users={}, keys={})
+        body = msgspec.msgpack.encode(
+            _Body(
+                Kept(self._tenant_id, self._vault, confirmed_ns, rest),
+                _Held(USERS.fields, list(USERS.records(snapshot.users))),
+                _Held(KEYS.fields, list(KEYS.records(snapshot.keys))),
+            )
+        )
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -87,9 +110,12 @@ class SnapshotFile:
         if not any(hmac.compare_digest(signature, _signature(master, body)) for master in self._masters()):
             raise SnapshotUnusable(f"{self.path} was changed, or signed with a master key that is not known here")
         try:
-            kept = msgspec.msgpack.decode(body, type=Kept)
-        except msgspec.MsgspecError:
+            read = msgspec.msgpack.decode(body, type=_Body)
+            users = Packed(USERS, USERS.repack(read.users.records, read.users.fields))
+            keys = Packed(KEYS, KEYS.repack(read.keys.records, read.keys.fields))
+        except (msgspec.MsgspecError, ValueError, TypeError):
             raise SnapshotUnusable(f"{self.path} was written by another version of the gateway") from None
+        kept = read.rest
         if kept.tenant_id != self._tenant_id:
             raise SnapshotUnusable(f"{self.path} is of tenant {kept.tenant_id!r}, this gateway of {self._tenant_id!r}")
         if kept.vault != self._vault:
@@ -101,7 +127,7 @@ class SnapshotFile:
             raise SnapshotUnusable(
                 f"{self.path} is {hours:.1f} hours old, more than security.snapshot_max_age ({age_max_s / 3600:g} hours)"
             )
-        return kept
+        return msgspec.structs.replace(kept, snapshot=msgspec.structs.replace(kept.snapshot, users=users, keys=keys))
 
 
 def _signature(master: MasterKey, body: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, literal, select, tuple_
+from sqlalchemy import Connection, func, literal, select, tuple_
 
 from onevault.core.changes import ChangeQuery, RecordedChange
 from onevault.stores.sql import locks
@@ -60,14 +60,15 @@ def _newest(connection: Connection, query: ChangeQuery) -> list[RecordedChange]:
             return []
         told = tuple_(literal(last, of.load_date.type), literal(query.before_id))
         wanted = wanted.where(tuple_(of.load_date, of.change_id) < told)
-    if query.entity is not None:
-        wanted = wanted.where(of.entity == _KEPT_AS.get(query.entity, query.entity))
-    if query.entity_id is not None:
-        wanted = wanted.where(of.entity_bk == query.entity_id)
-    if query.actor is not None:
-        wanted = wanted.where(of.actor == query.actor)
-    if query.org_id is not None:
-        wanted = wanted.where(of.org_bk == query.org_id)
+    kind = None if query.entity is None else _KEPT_AS.get(query.entity, query.entity)
+    asked = ((of.entity_bk, query.entity_id), (of.org_bk, query.org_id), (of.actor, query.actor), (of.entity, kind))
+    rarest = True
+    for column, value in asked:
+        if value is not None:
+            # From the rarest to the most frequent: only the first may choose an index. SQLite knows no better, and would read all
+            # that one actor ever did to find what it did to one organization.
+            wanted = wanted.where((column if rarest else func.coalesce(column, "")) == value)
+            rarest = False
     if query.since_ms is not None:
         wanted = wanted.where(of.load_date >= _moment(query.since_ms))
     if query.until_ms is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -87,6 +88,7 @@ class PostgresDatabase:
             max_overflow=0,
             pool_pre_ping=True,
             execution_options=execution,
+            json_deserializer=msgspec.json.decode,
             native_inet_types=False,
             hide_parameters=True,
         )

@@ -9,6 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from onevault.stores.sql.schema import SCHEMAS
@@ -90,7 +91,12 @@ def _engine(directory: Path, use: _Use, *, busy_timeout_ms: int) -> Engine:
         return connection
 
     engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=use.connections_max, max_overflow=0
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=use.connections_max,
+        max_overflow=0,
+        json_deserializer=msgspec.json.decode,
     )
 
     @event.listens_for(engine, "begin")

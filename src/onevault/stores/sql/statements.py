@@ -84,14 +84,17 @@ def raw(connection: Connection, statement: str, parameters: Sequence[Any] = ()) 
 
 
 def newest_rows(connection: Connection, table: Table, key: str, columns: str, condition: str = "") -> str:
-    """The newest row of each key of a satellite: key, columns, load date. Each engine has its own way through the primary key in
-    one pass: SQLite takes the other columns of a group from the row that has the maximum, PostgreSQL the first row of each key."""
+    """The newest row of each key of a satellite, in falling order: key, columns, load date. Each engine has its own way through the
+    primary key in one pass: SQLite takes the other columns of a group from the row that has the maximum, PostgreSQL the first row of
+    each key."""
     if connection.dialect.name == POSTGRESQL:
         return (
             f"SELECT DISTINCT ON ({key}) {key}, {columns}, load_date FROM {table.fullname} {condition} "  # noqa: S608
             f"ORDER BY {key} DESC, load_date DESC"
         )
-    return f"SELECT {key}, {columns}, MAX(load_date) FROM {table.fullname} {condition} GROUP BY {key}"  # noqa: S608
+    return (
+        f"SELECT {key}, {columns}, MAX(load_date) FROM {table.fullname} {condition} GROUP BY {key} ORDER BY {key} DESC"  # noqa: S608
+    )
 
 
 def _upsert(table: Table, columns: Sequence[str], *, adding: bool) -> Statement:

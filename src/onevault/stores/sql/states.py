@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Table
 
+from onevault.core.identity import ApiKey, User
+from onevault.core.packed import KEYS, USERS, Form, Packed
 from onevault.core.ports import Entity
 from onevault.stores.sql.entities import ALL, Kept, reader
 from onevault.stores.sql.hashing import hash_key
@@ -17,6 +19,7 @@ from onevault.stores.sql.statements import newest_rows, raw
 
 _KEYS_PER_QUERY = 500
 _ROWS_PER_TURN = 1_000
+_FORMS: Final[dict[type, Form[Any]]] = {User: USERS, ApiKey: KEYS}
 T = TypeVar("T")
 
 
@@ -27,32 +30,29 @@ class State(NamedTuple):
     load_date: datetime
 
 
-def newest_of_all(connection: Connection) -> dict[str, dict[str, Any]]:
-    """The entities by kind and id. Hubs and satellites are read one by one and joined here, which takes a third of the time
-    that SQLite's joins do."""
-    tenants = raw(connection, "SELECT tenant_hk, tenant_bk FROM auth.tenant_h")
-    ids_of: dict[str, dict[bytes, str]] = {"tenant_h": dict(tenants)}
-    states: dict[str, dict[str, Any]] = {}
+def newest_of_all(connection: Connection) -> dict[str, Any]:
+    """The entities by kind and id, users and keys packed. Hubs and satellites are read in the same order and joined here, one row at a
+    time, which takes a third of the time that SQLite's joins do."""
+    states: dict[str, Any] = {}
     for where in ALL:
-        key, hub = where.key_column, where.hub
-        parents = ids_of[where.parent_hub.name]
-        # One row at a time and every text once: what a start reads here, a process keeps in its memory.
-        ids: dict[bytes, str] = {}
-        parent_of: dict[bytes, str] = {}
-        for row_key, entity_id, parent_key in _each(
-            connection,
-            f"SELECT {key}, {where.kind}_bk, {where.parent_column} FROM {hub.fullname}",  # noqa: S608
-        ):
-            ids[row_key] = entity_id
-            parent_of[row_key] = parents[parent_key]
-        read = reader(where)
-        state = states[where.kind] = {}
-        for row in _each(connection, _newest_rows(connection, where)):
-            entity_id = ids[row[0]]
-            state[entity_id] = read((entity_id, parent_of[row[0]], *row[1:-1]))
-        if any(other.parent_hub is hub for other in ALL):
-            ids_of[hub.name] = ids
+        hubs = _each(connection, _ids_and_parents(where, f"ORDER BY h.{where.key_column} DESC"))
+        rows = _each(connection, _newest_rows(connection, where))
+        entities = _joined(hubs, rows, reader(where))
+        form = _FORMS.get(where.struct)
+        if form is not None:
+            states[where.kind] = Packed(form, [form.pack(each) for each in entities])
+        else:
+            states[where.kind] = {getattr(each, where.id_field): each for each in entities}
     return states
+
+
+def _joined(
+    hubs: Iterator[tuple[Any, ...]], rows: Iterator[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], Entity]
+) -> Iterator[Any]:
+    for row in rows:
+        # No state is without its hub; a hub may be without a state.
+        _, entity_id, parent_id = next(hub for hub in hubs if hub[0] == row[0])
+        yield read((entity_id, parent_id, *row[1:-1]))
 
 
 def newest_of(connection: Connection, where: Kept, entity_ids: Iterable[str]) -> dict[str, State]:
@@ -61,7 +61,8 @@ def newest_of(connection: Connection, where: Kept, entity_ids: Iterable[str]) ->
     read = reader(where)
     for some in _in_pieces(entity_ids):
         keys = [hash_key(entity_id) for entity_id in some]
-        parents = {row[0]: row[1:3] for row in raw(connection, _ids_and_parents(where, len(keys)), keys)}
+        some_hubs = f"WHERE h.{where.key_column} IN ({_places(len(keys))})"
+        parents = {row[0]: row[1:3] for row in raw(connection, _ids_and_parents(where, some_hubs), keys)}
         rows = {row[0]: row for row in raw(connection, _newest_rows(connection, where, some=len(keys)), keys)}
         for key in keys:
             if key in rows:
@@ -101,12 +102,11 @@ def _each(connection: Connection, statement: str) -> Iterator[tuple[Any, ...]]:
         yield from rows
 
 
-def _ids_and_parents(where: Kept, count: int) -> str:
+def _ids_and_parents(where: Kept, which: str) -> str:
     parent_key, parent_bk = where.parent_hub.columns.keys()[:2]
     return (
         f"SELECT h.{where.key_column}, h.{where.kind}_bk, p.{parent_bk} FROM {where.hub.fullname} AS h "  # noqa: S608
-        f"JOIN {where.parent_hub.fullname} AS p ON p.{parent_key} = h.{where.parent_column} "
-        f"WHERE h.{where.key_column} IN ({_places(count)})"
+        f"JOIN {where.parent_hub.fullname} AS p ON p.{parent_key} = h.{where.parent_column} {which}"
     )
 
 
