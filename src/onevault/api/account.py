@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -144,10 +145,11 @@ class Account:
 
     async def _usage(self, scope: Scope, principal: Principal) -> Any:
         now_ns = self.clock.wall_ns()
-        figures = {
-            own.partition(":")[0]: await self.ledger.figures(own, time_zone=principal.time_zone, now_ns=now_ns)
-            for own in principal.scopes
-        }
+        zone = principal.time_zone
+        # Asked together they are one question to a shared store.
+        asked = (self.ledger.figures(own, time_zone=zone, now_ns=now_ns) for own in principal.scopes)
+        kinds = [own.partition(":")[0] for own in principal.scopes]
+        figures = dict(zip(kinds, await asyncio.gather(*asked), strict=True))
         user = next(own for own in principal.scopes if own.startswith("user:"))
         by_model = await self.history.by_model(user, figures["user"].month)
         return usage_view(principal, figures, by_model)
