@@ -439,8 +439,11 @@ def test_a_test_key_reaches_the_simulator_and_nothing_else(
     assert status in (403, 404), body
     assert simulator.calls() == []
     embedded = start()
-    made = embedded.new_key(test=True)
-    assert call(embedded, made.api_key)[0] == 200
+    made = embedded.new_key(organization={"monthly_budget_usd": 0}, test=True)
+    status, headers, _ = http(f"{embedded.base_url}/v1/chat/completions", key=made.api_key, body=say("Hello"))
+    assert (status, float(headers["x-gateway-cost-usd"])) == (200, 0), "what nobody is paid for uses up no budget"
+    used = embedded.admin(f"/organizations/{made.org_id}/usage")
+    assert (used["month_usage_nanos"], used["request_count"]) == (0, 1)
 
 
 def test_a_file_that_is_no_credentials_file_is_not_overwritten(tmp_path: Path) -> None:

@@ -8,11 +8,14 @@ from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import msgspec
+
 from onevault.config.schema import Settings
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.operations import RELAYED, Capability, Operation
 from onevault.core.ports import ModelFacts, Target
+from onevault.core.prices import Price, Rates
 from onevault.policy.capabilities import suggested
 from onevault.upstream.offers import Offer, entries
 from onevault.upstream.prices import Prices
@@ -79,7 +82,7 @@ class ConfiguredCatalog:
             raise Fault(
                 FaultKind.FORBIDDEN, f"This key may not use the model {_quoted(name)}{elsewhere}.", param="model"
             )
-        able = tuple(offer.target for offer in permitted if offer.takes(operation))
+        able = tuple(_target(offer, test=test) for offer in permitted if offer.takes(operation))
         if not able:
             usable = [facts.id for facts in self._models(test, allowed) if operation in facts.operations]
             raise Fault(
@@ -100,7 +103,7 @@ class ConfiguredCatalog:
             found = self._offers(name)
             explicit = self._is_explicit(name)
             usable = tuple(
-                offer.target
+                _target(offer, test=test)
                 for offer in found
                 if offer.takes(operation)
                 and _reachable(offer, test=test, explicit=explicit)
@@ -119,7 +122,7 @@ class ConfiguredCatalog:
     ) -> tuple[Target, ...]:
         """The default provider's model, followed by the same model at the others."""
         others = (
-            offer.target
+            _target(offer, test=test)
             for offer in self._offers(usable[0].model)
             if offer.takes(operation)
             and _reachable(offer, test=test, explicit=False)
@@ -206,6 +209,7 @@ class ConfiguredCatalog:
         return Fault(FaultKind.MODEL_NOT_FOUND, f"The model {_quoted(name)} does not exist here.{hint}", param="model")
 
 
+_FREE: Final = Price("test keys pay nothing", Rates(*(0,) * 8))
 _SAID: Final = {
     Operation.CHAT: "chat",
     Operation.EMBEDDINGS: "embeddings",
@@ -229,6 +233,11 @@ def _permits_elsewhere(allowed: Allowed, name: str, offers: Iterable[Offer]) -> 
     """Whether it is the provider alone that a key may not use."""
     anywhere = Allowed(allowed.models, None)
     return any(_permits(anywhere, name, offer) for offer in offers)
+
+
+def _target(offer: Offer, *, test: bool) -> Target:
+    """What a test key reaches costs nothing: nobody is paid for it, so it must use up nobody's budget."""
+    return msgspec.structs.replace(offer.target, price=_FREE, unpriced="") if test else offer.target
 
 
 def _reachable(offer: Offer, *, test: bool, explicit: bool) -> bool:

@@ -13,6 +13,8 @@ from onevault.config.load import settings_from
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.operations import Operation
+from onevault.core.usage import Usage
+from onevault.policy.pricing import cost
 from onevault.upstream.catalog import ConfiguredCatalog
 from onevault.upstream.models import facts
 from onevault.upstream.prices import SOURCE
@@ -207,6 +209,10 @@ def test_test_keys_reach_the_simulator_and_nothing_else() -> None:
     tester = principal(test=True)
     assert found(catalog(FOUR), "gpt-4o", who=tester) == ["simulator/gpt-4o"]
     assert found(catalog(FOUR), "simulator/any", who=tester) == ["simulator/any"]
+    for name in ("gpt-4o", "simulator/any", None):
+        for target in catalog(FOUR).candidates(name, Operation.CHAT, tester):
+            assert target.price is not None, "a budget refuses what has no price"
+            assert cost(target.price, Usage(input_tokens=1000, output_tokens=1000, images=3, searches=2)) == 0
     for name in ("llama3", "openai/gpt-4o", "second/gpt-4o-mini"):
         assert refused(catalog(FOUR), name, who=tester).kind is FaultKind.FORBIDDEN
     assert refused(catalog(**BOTH), "gpt-4o", who=tester).kind is FaultKind.FORBIDDEN
