@@ -117,7 +117,7 @@ class SharedSums:
             has = await self._ledger.figures(scope, day, month)
             counted = {(Window.TOTAL, ""): Sum(has.spent_total, 0, 0, has.overshoot)}
             if day:
-                counted[Window.DAY, day] = Sum(has.spent_day, 0, has.requests_day, 0)
+                counted[Window.DAY, day] = Sum(has.spent_day, has.tokens_day, has.requests_day, 0)
             if month:
                 counted[Window.MONTH, month] = Sum(has.spent_month, has.tokens_month, has.requests_month, 0)
             return counted
@@ -171,7 +171,7 @@ class SharedSums:
 
 _TOLD: Final = {
     Window.TOTAL: ("money_nanos", "overshoot_nanos"),
-    Window.DAY: ("money_nanos", "requests"),
+    Window.DAY: ("money_nanos", "tokens", "requests"),
     Window.MONTH: ("money_nanos", "tokens", "requests"),
 }
 """What the ledger tells of each window."""
