@@ -65,6 +65,7 @@ async def test_every_change_of_every_kind_is_there_once_newest_first(admin: Clie
         ("data_key", "created"),
         ("provider_key", "created"),
         ("webhook", "created"),
+        ("webhook", "changed"),
         ("admin_key", "created"),
         ("api_key", "revoked"),
         ("user", "deleted"),
@@ -79,7 +80,7 @@ async def test_every_change_of_every_kind_is_there_once_newest_first(admin: Clie
     assert len(await audit(admin, f"entity_id={there['key_id']}")) == 2
     assert {change["entity"] for change in await audit(admin, "entity=user")} == {"user"}
     assert {change["org_id"] for change in await audit(admin, f"org_id={there['org_id']}")} == {there["org_id"]}
-    assert len(await audit(admin, f"org_id={there['org_id']}")) == 12
+    assert len(await audit(admin, f"org_id={there['org_id']}")) == 13
 
 
 async def test_changes_are_found_by_their_time(admin: Client) -> None:
