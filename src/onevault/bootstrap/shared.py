@@ -6,6 +6,7 @@ The process starts also while Redis is away: calls are refused until it answers,
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -55,6 +56,9 @@ _SETTLE_DOWN_S: Final = 1.0
 """How long the loaders of all processes get to bring in their journals before a store that was emptied is filled from the vault."""
 _LOOK_AT_FILLING_S: Final = 1.0
 _OTHERS_LOAD_S: Final = 1.0
+_GIVE_BACK_FIRST, _GIVE_BACK_EACH = 10, 20
+"""At how many of the first looks at the store, and then at each how many, it is asked for what dead processes of this place held: it
+may have taken that from them late, out of its network buffers."""
 
 
 @asynccontextmanager
@@ -82,6 +86,7 @@ async def open_shared(settings: Settings, clock: Clock, notices: Notices, *, wor
                         tenant_of=lambda _: tenant_id,
                         settings=redis,
                         on_empty=lambda _: emptied.set(),
+                        owner=f"{place.name}#{secrets.token_hex(4)}",
                     ) as engine,
                     _journaled(settings, vault, engine, place, clock, notices, worker, kept, emptied=emptied) as stores,
                 ):
@@ -270,8 +275,13 @@ class _Host:
 
     async def keep_counted(self) -> None:
         """Sees to it whenever the store has been emptied, whoever found that."""
+        rounds = 0
         while True:
             if not await self._is_to_be_counted():
+                rounds += 1
+                if self._standing is not None and (rounds <= _GIVE_BACK_FIRST or rounds % _GIVE_BACK_EACH == 0):
+                    with suppress(Fault):
+                        await self._engine.leases.give_back(self._tenant_id, self._place.name)
                 continue
             _log.warning("the shared ledger was emptied or away: it is made to agree with vault and journal")
             await self.until_counted(settle_down_s=_SETTLE_DOWN_S)
@@ -355,6 +365,10 @@ class _Host:
                 known_s=self._engine.batches.settings.settled_kept_s,
                 owed=lambda: self._engine.batches.owed,
             )
+        # What is in no journal never went out to a provider: its process died over it.
+        given_back = await self._engine.leases.give_back(self._tenant_id, place.name)
+        if given_back:
+            _log.info("the shared ledger has back what a dead process held", journal=place.name, calls=given_back)
         return standing
 
     async def _adopt(self, place: Place) -> tuple[str, int]:

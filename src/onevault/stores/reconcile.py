@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.ports import Clock, Ledger
+from onevault.core.ports import Clock
 from onevault.core.records import Held, QuotaReset, Settled
+from onevault.core.windows import NS_PER_S
 from onevault.stores.journal.reader import read, records_after
 from onevault.stores.journal.segment import segments
 from onevault.stores.recovery import SETTLED_TOGETHER
@@ -26,11 +27,12 @@ from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.loader import rollups_of
 
 if TYPE_CHECKING:
-    from onevault.stores.redis.restore import Restore
+    from onevault.stores.redis.ledger import RedisLedger
+from onevault.stores.redis.restore import Restore
 
 _ASK_AGAIN_S: Final = 0.1
 _SPARE_S: Final = 60.0
-"""Settlements are settled again only while the store certainly knows their ids still."""
+"""Settlements are settled again only while the store certainly knows their ids still; so much are clocks allowed to disagree."""
 
 
 class Filling(msgspec.Struct, frozen=True):
@@ -73,7 +75,7 @@ def filling_of(standing: str) -> Filling:
 
 
 async def reconcile(
-    ledger: Ledger,
+    ledger: RedisLedger,
     restore: Restore,
     directory: Path,
     *,
@@ -88,21 +90,27 @@ async def reconcile(
 
     That is at most what was not in the sums that it was filled with. Where it has been filled since this journal was last reconciled, all
     of that; otherwise what is so young (less than `known_s`) that the store knows the ids of what it has counted: a settlement
-    that was owed to it when the process died is among them; and what was granted as grace, however old.
+    that was owed to it when the process died is among them. Of what is older, or by a clock that went back seems yet to come, those for
+    which the store still holds something, or counts as spent what was held; and what was granted as grace, however old.
     Raises Fault STORE_UNAVAILABLE, also while the store has not taken all of it (`owed`); to begin anew does no harm.
     """
     is_new = await restore.reconciled(tenant_id, name) != filling.id
-    since_ns = 0 if is_new else now_ns - int((known_s - _SPARE_S) * 1_000_000_000)
+    since_ns = now_ns - int((known_s - _SPARE_S) * NS_PER_S)
+    until_ns = now_ns + int(_SPARE_S * NS_PER_S)
     in_sums = filling.positions.get(name, JournalPosition())
-    found = await asyncio.to_thread(lambda: list(_to_settle(directory, in_sums, since_ns)))
+    found = await asyncio.to_thread(lambda: list(_to_settle(directory, in_sums, resets=is_new)))
+
+    async def settle(settled: Settled) -> None:
+        await ledger.settle(settled, if_open=not (is_new or since_ns <= settled.at_ns <= until_ns))
+
     counted = 0
     for start in range(0, len(found), SETTLED_TOGETHER):
         together = found[start : start + SETTLED_TOGETHER]
         if any(isinstance(record, QuotaReset) for record in together):
             for record in together:  # a reset must stand between what came before it and what came after
-                await (ledger.reset(record) if isinstance(record, QuotaReset) else ledger.settle(record))
+                await (ledger.reset(record) if isinstance(record, QuotaReset) else settle(record))
         else:
-            await asyncio.gather(*(ledger.settle(record) for record in together if isinstance(record, Settled)))
+            await asyncio.gather(*(settle(record) for record in together if isinstance(record, Settled)))
         counted += len(together)
     if found:
         _all_taken(owed)
@@ -112,7 +120,7 @@ async def reconcile(
 
 
 async def count_grace(
-    ledger: Ledger,
+    ledger: RedisLedger,
     restore: Restore,
     directory: Path,
     *,
@@ -172,14 +180,14 @@ async def _grace_counted(restore: Restore, *, name: str, tenant_id: str) -> Jour
     return JournalPosition(segment, int(offset)) if segment else JournalPosition()
 
 
-def _to_settle(directory: Path, in_sums: JournalPosition, since_ns: int) -> Iterator[Settled | QuotaReset]:
-    """What is not in the sums that the store was filled with, and happened since a moment."""
+def _to_settle(directory: Path, in_sums: JournalPosition, *, resets: bool) -> Iterator[Settled | QuotaReset]:
+    """What is not in the sums that the store was filled with."""
     for segment in segments(directory):
         if segment.name < in_sums.segment:
             continue
         for record, end in read(segment, damages=[], holds=False):
-            if JournalPosition(segment.name, end) <= in_sums or isinstance(record, Held) or record.at_ns < since_ns:
+            if JournalPosition(segment.name, end) <= in_sums or isinstance(record, Held):
                 continue
             # A reset is done once: to repeat it would forget what came after it.
-            if record.held if isinstance(record, Settled) else not since_ns:
+            if record.held if isinstance(record, Settled) else resets:
                 yield record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,7 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.stores.redis.connection import RedisConnection, Unreachable
 from onevault.stores.redis.keys import KEYS_OF_SCOPE, TenantKeys
 from onevault.stores.redis.operations import OK, REFUSED, Answer, Operation
-from onevault.stores.redis.scripts import batch_script
+from onevault.stores.redis.scripts import Script, batch_script
 from onevault.stores.redis.settings import RedisSettings
 
 _AWAY: Final = "The store that counts limits and budgets does not answer; nothing was counted. Try again in a moment."
@@ -53,8 +53,10 @@ class Batches:
     `on_empty` is told (once per batch) that the store has lost its data and has to be filled before it counts again.
     """
 
-    def __init__(self, connection: RedisConnection, settings: RedisSettings) -> None:
+    def __init__(self, connection: RedisConnection, settings: RedisSettings, *, owner: str = "") -> None:
+        """`owner` is what the store knows this process by: `PLACE#` and what tells it from others of that place."""
         self._connection = connection
+        self.owner = owner
         self.settings = settings
         self._script = batch_script(settings)
         self._lanes: dict[str, Lane] = {}
@@ -89,6 +91,13 @@ class Batches:
             if has_answer and operation.undo is not None and future.result()[0] == OK:
                 self.put(lane, operation.undo())
             raise
+
+    async def read(self, script: Script, keys: Sequence[str], given: Sequence[bytes | str | int]) -> bytes:
+        """The answer of a script that changes nothing, beside the batches. Raises Fault STORE_UNAVAILABLE."""
+        try:
+            return await self._connection.run(script, keys, given, timeout_s=self.settings.restore_step_timeout_s)
+        except Unreachable as error:
+            raise self.away() from error
 
     def put(self, lane: Lane, operation: Operation) -> None:
         """Sends an operation with the next batch; its future has the answer."""
@@ -139,7 +148,7 @@ class Batches:
     async def _run(self, lane: Lane, operations: list[Operation]) -> None:
         keys, minutes_after, bodies = _packed(lane.keys, operations)
         try:
-            answer = await self._connection.run(self._script, keys, (_encode(bodies), minutes_after))
+            answer = await self._connection.run(self._script, keys, (_encode(bodies), minutes_after, self.owner))
         except Unreachable as error:
             self._failed(lane, operations, error)
         except asyncio.CancelledError:

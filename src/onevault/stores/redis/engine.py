@@ -36,15 +36,17 @@ async def open_redis(
     tenant_of: TenantOf,
     settings: RedisSettings | None = None,
     on_empty: Callable[[str], None] | None = None,
+    owner: str = "",
 ) -> AsyncGenerator[RedisEngine]:
     """The engines on the store at a URL. Opening never waits for the store: while it is away they answer STORE_UNAVAILABLE.
 
     `on_empty` is told the tenant whenever the store is found without its data; it is called from the event loop and must not wait.
+    By `owner` (`PLACE#` and something of its own) the store tells what processes of a place have begun (`Leases.give_back`).
     Leaving sends what is owed, for at most `close_timeout_s`.
     """
     settings = settings if settings is not None else RedisSettings()
     connection = RedisConnection(url, settings)
-    batches = Batches(connection, settings)
+    batches = Batches(connection, settings, owner=owner)
     batches.on_empty = on_empty
     leases = Leases(batches, settings)
     renewing = asyncio.create_task(leases.run())

@@ -1,6 +1,6 @@
 -- What is held, as it is at one moment. KEYS: the leases, the mark, then scopes. ARGV: how the keys of calls begin; calls to look for.
 -- Answers EMPTY for a store that has lost its data, else { calls: { id, dollars, nanos, tokens, windows and scopes }, of each scope: { label,
--- dollars, nanos, tokens }, of each call that was looked for: 0 not known, 1 known, { dollars, nanos, tokens } put down as spent }.
+-- dollars, nanos, tokens }, of each call that was looked for: 0 not known, 1 known, { dollars, nanos, tokens, windows and scopes } put down as spent }.
 
 if redis.call('EXISTS', KEYS[2]) == 0 then return 'EMPTY' end
 local HELD, TOKENS_HELD, AT_ONCE = 3, 6, 1000

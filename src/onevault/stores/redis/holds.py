@@ -17,7 +17,7 @@ from onevault.stores.redis.leases import windows_of_hold
 from onevault.stores.redis.scripts import holds_script
 from onevault.stores.redis.settings import RedisSettings
 
-_PUT_DOWN_PARTS: Final = 3
+_PUT_DOWN_PARTS: Final = 4
 
 
 class Holds:

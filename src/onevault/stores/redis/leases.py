@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from onevault.core.faults import Fault
 from onevault.core.identity import ScopeId
 from onevault.stores.redis.batches import Batches, Lane
 from onevault.stores.redis.operations import MOVED, Operation
+from onevault.stores.redis.scripts import left_script
 from onevault.stores.redis.settings import RedisSettings
 
 _RENEWED_TOGETHER: Final = 256
+_GIVEN_BACK_TOGETHER: Final = 1_000
 _ROUNDS_MAX: Final = 4
 """How often a call is looked at again because it changed between two looks."""
 _PARTS: Final = 3
@@ -27,6 +31,7 @@ class Leases:
     def __init__(self, batches: Batches, settings: RedisSettings) -> None:
         self._batches = batches
         self._settings = settings
+        self._left = left_script()
         self._alive: dict[str, tuple[Lane, int, float]] = {}
         self._sweeps: set[asyncio.Task[None]] = set()
         self.lost = 0
@@ -100,6 +105,19 @@ class Leases:
             if self.expired == found:
                 return self.expired - before
 
+    async def give_back(self, tenant_id: str, place: str) -> int:
+        """Gives back what processes of a place that are gone have begun and nobody has ended: how many calls that were. To be done when
+        what their journal has is settled; so what is left never went out to a provider. Raises Fault STORE_UNAVAILABLE."""
+        lane = self._batches.lane(tenant_id)
+        own = (place, self._batches.owner)
+        answer = await self._batches.read(self._left, (lane.keys.leases,), (lane.keys.call(""), *own))
+        call_ids: list[str] = msgspec.msgpack.decode(answer)
+        given_back = 0
+        for start in range(0, len(call_ids), _GIVEN_BACK_TOGETHER):
+            together = call_ids[start : start + _GIVEN_BACK_TOGETHER]
+            given_back += sum(await asyncio.gather(*(self._end(lane, "give_back", each, own) for each in together)))
+        return given_back
+
     async def close(self) -> None:
         for task in self._sweeps:
             task.cancel()
@@ -113,12 +131,14 @@ class Leases:
 
     async def _sweep(self, lane: Lane, call_ids: list[str]) -> None:
         try:
-            ended = await asyncio.gather(*(self._expire(lane, call_id) for call_id in call_ids), return_exceptions=True)
+            ended = await asyncio.gather(
+                *(self._end(lane, "expire", call_id) for call_id in call_ids), return_exceptions=True
+            )
             self.expired += sum(one is True for one in ended)
         finally:
             self._batches.swept(lane)
 
-    async def _expire(self, lane: Lane, call_id: str) -> bool:
+    async def _end(self, lane: Lane, name: str, call_id: str, whose: tuple[str, ...] = ()) -> bool:
         """Looks what the call counts in, then takes it out of there, unless it has been renewed or ended meanwhile."""
         keys = lane.keys
         held, running = "", ""
@@ -126,8 +146,8 @@ class Leases:
             day, month, hold_scopes = _parts_of(held)
             run_scopes = _scopes_of(running)
             scope_keys = keys.of_scopes(hold_scopes + run_scopes)
-            given = (call_id, running, held, len(run_scopes), len(hold_scopes), day, month)
-            answer = await self._batches.ask(lane, Operation("expire", keys.call(call_id), scope_keys, given))
+            given = (call_id, *whose, running, held, len(run_scopes), len(hold_scopes), day, month)
+            answer = await self._batches.ask(lane, Operation(name, keys.call(call_id), scope_keys, given))
             if answer[0] != MOVED:
                 return bool(answer[1])
             held, running = answer[1], answer[2]

@@ -157,11 +157,13 @@ local function replace(hold, scopes, count, day, month, high, low, tokens, reque
 end
 
 
--- `released`: there was no answer to its reservation, which is given up.
+-- `released`: there was no answer to its reservation, which is given up. `if_open`: only if something is held or put down for it.
 function operations.settle(key, scopes, given)
-  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said, told = unpack(given)
+  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said, told, if_open =
+    unpack(given)
   local call = call_of(key)
   local hold, put_down = call.hold, type(call.settled) == 'table' and call.settled
+  if if_open and not hold and not put_down then return { OK, false } end
   if hold and hold[4] ~= hold_said then return { MOVED, hold[4] } end
   if not hold and (call.settled == true or not (was_held or released)) then
     return { OK, standing(told, scopes, day, month) }
@@ -199,7 +201,7 @@ function operations.expire(key, scopes, given)
   local hold = call.hold
   if hold and settings.spend_expired then
     replace(hold, scopes, hold_count, day, month, hold[1], hold[2], hold[3], 0)
-    call.settled = { hold[1], hold[2], hold[3] }
+    call.settled = { hold[1], hold[2], hold[3], hold[4] }
   elseif hold then
     replace(hold, scopes, hold_count, day, month, 0, 0, 0, 0)
     change_slices(hold[5], scopes, -hold[3])
@@ -209,11 +211,37 @@ function operations.expire(key, scopes, given)
   return { OK, true }
 end
 
+-- Gives back all that a call has, running, held or put down, if a process of this place (but `owner`, who asks) began it. The first
+-- time it is asked without knowing the call's scopes, and told them.
+function operations.give_back(key, scopes, given)
+  local id, place, owner, running, hold_said, run_count, hold_count, day, month = unpack(given)
+  local call = call_of(key)
+  local of = call.owner
+  if not of or of == owner or string.sub(of, 1, #place + 1) ~= place .. '#' then return { OK, false } end
+  local put_down = type(call.settled) == 'table' and call.settled
+  local has = call.hold or put_down
+  if (call.run or '') ~= running or (has and has[4] or '') ~= hold_said then
+    return { MOVED, has and has[4] or '', call.run or '' }
+  end
+  if call.run then change_running(scopes, hold_count + 1, hold_count + run_count, -1) end
+  if call.hold then
+    replace(call.hold, scopes, hold_count, day, month, 0, 0, 0, 0)
+    change_slices(call.hold[5], scopes, -call.hold[3])
+  elseif put_down then
+    replace(NOTHING, scopes, hold_count, day, month, -put_down[1], -put_down[2], -put_down[3], 0)
+  end
+  call.run, call.hold = false, false
+  if put_down then call.settled = false end
+  changed(key, call, id, false)
+  return { OK, true }
+end
+
 -- A new lease for calls that are alive; tells which of them had none any more.
 function operations.renew(_, _, given)
   local lost = {}
   for _, id in ipairs(given) do
-    if redis.call('ZSCORE', LEASES, id) then
+    local deadline = tonumber(redis.call('ZSCORE', LEASES, id))
+    if deadline and deadline <= now_ms + settings.lease_ms then
       redis.call('ZADD', LEASES, now_ms + settings.lease_ms, id)
     else
       lost[#lost + 1] = id

@@ -51,7 +51,7 @@ class RedisLedger:
         counted_keys = scope_keys = keys.of_scopes(plan.scopes)
 
         def release() -> Operation:
-            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold, ())
+            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold, (), False)
             return Operation("settle", call_key, counted_keys, nothing, is_owed=True)
 
         given = (
@@ -77,9 +77,12 @@ class RedisLedger:
             self.leases.begin(lane, call_id, HELD)
         return Reserved(held, _standing(answer[2], plan))
 
-    async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
-        """As `ports.Ledger.settle`. Returns when the store has taken the settlement, or is known not to answer: then it is owed,
-        and its hold stays. Raises Fault STORE_UNAVAILABLE only when too many are owed already."""
+    async def settle(
+        self, settled: Settled, limits: Sequence[Limit] | None = None, *, if_open: bool = False
+    ) -> Standing | None:
+        """As `ports.Ledger.settle`; `if_open`: only where the store has something held or put down for it. Returns when the store
+        has taken the settlement, or is known not to answer: then it is owed, and its hold stays. Raises Fault STORE_UNAVAILABLE only
+        when too many are owed already."""
         lane = self._batches.lane(settled.caller.tenant_id)
         keys, call_id = lane.keys, settled.call_id
         day, month = day_and_month(settled.started_ns, settled.time_zone)
@@ -100,7 +103,7 @@ class RedisLedger:
             self.leases.end(call_id, HELD)
 
         while True:
-            given = (*figures, counted, day, month, hold, told)
+            given = (*figures, counted, day, month, hold, told, if_open)
             scope_keys = keys.of_scopes(scopes)
             operation = Operation("settle", keys.call(call_id), scope_keys, given, is_owed=True, after=over)
             answer = await self._batches.ask(lane, operation)

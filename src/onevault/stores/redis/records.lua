@@ -6,7 +6,7 @@ local MONEY, HELD, TOKENS, TOKENS_HELD, REQUESTS, OVERSHOOT, ATTEMPTS, RUNNING =
 -- Where a scope's keys stand among those of an operation.
 local REQUEST_MINUTE, TOKEN_MINUTE, KEYS_OF_SCOPE = 2, 3, 3
 
-local LEASES, MINUTES = KEYS[1], tonumber(ARGV[2])
+local LEASES, MINUTES, OWNER = KEYS[1], tonumber(ARGV[2]), ARGV[3]
 
 -- While a slot is being moved, its new node takes no command of several keys where one of them does not exist: then one by one.
 local function get_each(first, last)
@@ -88,7 +88,8 @@ end
 
 -- `run` the scopes in which the call counts as running, `hold` what is held for it, `settled` whether its cost is known, or what was
 -- put down for it when its lease ran out. A call that is over is remembered as '1'; one whose reservation was given up as VOID: should
--- that reservation still arrive it holds nothing, while a settlement counts as that of any call that was not held here.
+-- that reservation still arrive it holds nothing, while a settlement counts as that of any call that was not held here. `owner` is the
+-- process that began it. What was put down stays among the leases, far in the future, until its settlement is known.
 local VOID = '0'
 local calls, changed_calls = {}, {}
 
@@ -100,7 +101,7 @@ local function call_of(key)
       call = { run = false, hold = false, settled = text == '1' or VOID }
     elseif text then
       local parts = cmsgpack.unpack(text)
-      call = { run = parts[1], hold = parts[2], settled = parts[3] }
+      call = { run = parts[1], hold = parts[2], settled = parts[3], owner = parts[4] }
     else
       call = { run = false, hold = false, settled = false }
     end
@@ -114,6 +115,7 @@ local function changed(key, call, id, begins)
   changed_calls[key] = call
   call.id = id
   call.begins = begins or call.begins
+  if begins then call.owner = OWNER end
 end
 
 local function write_records()
@@ -125,16 +127,18 @@ local function write_records()
   for key, call in pairs(changed_calls) do
     if call.run or call.hold then
       sets[#sets + 1] = KEYS[key]
-      sets[#sets + 1] = cmsgpack.pack({ call.run, call.hold, call.settled })
+      sets[#sets + 1] = cmsgpack.pack({ call.run, call.hold, call.settled, call.owner })
       if call.begins then
         begun[#begun + 1] = deadline
         begun[#begun + 1] = call.id
       end
+    elseif type(call.settled) == 'table' then
+      redis.call('SET', KEYS[key], cmsgpack.pack({ false, false, call.settled, call.owner }), 'PX', settings.put_down_ms)
+      begun[#begun + 1] = now_ms + settings.put_down_ms
+      begun[#begun + 1] = call.id
     else
       if call.settled then
-        local text = call.settled == true and '1' or call.settled
-        if type(text) == 'table' then text = cmsgpack.pack({ false, false, text }) end
-        redis.call('SET', KEYS[key], text, 'PX', settings.settled_ms)
+        redis.call('SET', KEYS[key], call.settled == true and '1' or call.settled, 'PX', settings.settled_ms)
       else
         gone[#gone + 1] = KEYS[key]
       end

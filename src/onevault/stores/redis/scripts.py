@@ -26,6 +26,7 @@ def batch_script(settings: RedisSettings) -> Script:
     """The program that decides a batch of operations, with its settings written into it."""
     head = (
         f"local settings = {{ lease_ms = {int(settings.lease_s * _MS)}, settled_ms = {int(settings.settled_kept_s * _MS)}, "
+        f"put_down_ms = {int(settings.put_down_kept_s * _MS)}, "
         f"spend_expired = {'true' if settings.spend_expired_holds else 'false'}, "
         f"expired_at_once = {settings.expired_per_batch_max}, "
         f"days_around = {DAYS_AROUND}, months_around = {MONTHS_AROUND} }}\n"
@@ -44,6 +45,11 @@ def restore_script() -> Script:
 def standing_script() -> Script:
     """The program that reads the mark of a filled store: `=` and what was kept with it, or empty."""
     return _script("return redis.call('GET', KEYS[1]) or ''")
+
+
+def left_script() -> Script:
+    """The program that finds what processes that are gone have begun."""
+    return _script(_source("left"))
 
 
 def reconciled_script() -> Script:

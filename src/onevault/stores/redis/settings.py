@@ -19,6 +19,8 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float = 60.0
     settled_kept_s: float = 3600.0
     """How long the id of a settled call is known, so that settling it again changes nothing: about 150 bytes each."""
+    put_down_kept_s: float = 62 * 86_400.0
+    """For how long it is known what counts as spent for a call whose process died: until its month is over for certain."""
     spend_expired_holds: bool = False
     """What becomes of a hold whose lease ran out: False gives it back; True counts it as spent until its settlement is known,
     so that a call whose process died can never push a scope above its limit."""
