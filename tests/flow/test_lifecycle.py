@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -115,6 +116,18 @@ def test_a_start_is_little_work(start: Callable[..., GatewayProcess]) -> None:
         seconds.append(spent.user + spent.system)
         gateway.kill()
     assert min(seconds) <= WORK_TO_START_MAX_S, seconds
+
+
+def test_a_gateway_opens_as_many_files_as_its_user_may(start: Callable[..., GatewayProcess]) -> None:
+    few, hard = 512, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))  # a process inherits it
+    try:
+        gateway = start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    soft, _ = psutil.Process(gateway.process.popen.pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert soft > few
 
 
 def test_a_later_start_keeps_keys_figures_and_calls(start: Callable[..., GatewayProcess]) -> None:

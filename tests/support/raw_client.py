@@ -95,6 +95,26 @@ class Answer(asyncio.Protocol):
 
     # What it does meanwhile
 
+    def send(
+        self,
+        port: int,
+        path: str,
+        body: Any,
+        *,
+        key: str,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
+    ) -> None:
+        """Sends the request of this call; to be done once."""
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        head = (
+            f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(content)}\r\n{more}\r\n"
+        )
+        self.sent_at = time.time()
+        self._transport.write(head.encode() + content)
+
     async def wait(self, timeout_s: float = PATIENCE_S) -> Answer:
         """Until it is over."""
         async with asyncio.timeout(timeout_s):
@@ -111,8 +131,9 @@ class Answer(asyncio.Protocol):
 
     def hang_up(self, *, reset: bool = False) -> float:
         """Leaves now: with FIN, or with RST. The moment since the epoch."""
-        if reset:
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        raw = self._transport.get_extra_info("socket")
+        if reset and raw.fileno() >= 0:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         at = time.time()
         self._transport.abort()
         return at
@@ -145,19 +166,18 @@ class Answer(asyncio.Protocol):
         self.over.set()
 
 
+async def connect(port: int) -> Answer:
+    """A connection on which one call can be sent. OSError where nobody listens."""
+    _, answer = await asyncio.get_running_loop().create_connection(Answer, "127.0.0.1", port)
+    return answer
+
+
 async def begin(
     port: int, path: str, body: Any, *, key: str, headers: Mapping[str, str] | None = None, method: str = "POST"
 ) -> Answer:
     """Sends a request and returns at once. OSError where nobody listens."""
-    _, answer = await asyncio.get_running_loop().create_connection(Answer, "127.0.0.1", port)
-    content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-    head = (
-        f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(content)}\r\n{more}\r\n"
-    )
-    answer.sent_at = time.time()
-    answer._transport.write(head.encode() + content)
+    answer = await connect(port)
+    answer.send(port, path, body, key=key, headers=headers, method=method)
     return answer
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -28,6 +30,8 @@ _SWITCH_INTERVAL_S = 0.0005
 """How long another thread (the loader) may keep the event loop waiting for the interpreter. Python's own 5 ms would be added
 to every call whose journal write meets a batch being loaded."""
 _YOUNG_OBJECTS_MAX = 3_000
+_FILES_MAX = 1 << 16
+"""Two connections for each of the calls that may be in flight, and some more."""
 _log = structlog.get_logger("onevault.serve")
 
 
@@ -40,11 +44,21 @@ def run(load: Callable[[], Settings], *, watched: Path | None) -> int:
     settings = load()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configure(level=settings.monitoring.log_level, json=settings.monitoring.log_format == "json")
+    _allow_files()
     worker = worker_of(os.environ)
     if worker is None and settings.gateway.workers > 1:
         return _run_workers(settings, watched)
     uvloop.run(_serve(settings, load, watched.absolute() if watched else None, worker=worker))
     return 0
+
+
+def _allow_files() -> None:
+    """Lifts the limit on open files as far as this user may: what systems give at first (1,024) is less than the calls in flight."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, _FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # then it serves as many as it may
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run_workers(settings: Settings, watched: Path | None) -> int:
