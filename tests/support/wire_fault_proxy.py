@@ -72,6 +72,15 @@ class FaultProxy:
         for _ in range(3):
             await asyncio.sleep(0)
 
+    def refuse(self) -> None:
+        """Lets nobody in any more; connections that there are stay."""
+        self._refused_at = self.port
+        self._server.close()
+
+    async def accept_again(self) -> None:
+        """After `refuse`, on the same port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._refused_at, backlog=1024)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections_made += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))

@@ -23,6 +23,7 @@ from tests.contract.ledger.build import (
 )
 from tests.support.patience import PATIENCE_S
 from tests.support.redis_server import RedisServer
+from tests.support.wire_fault_proxy import NO_FAULTS, FaultProxy, Faults
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Window
@@ -271,3 +272,25 @@ async def test_without_any_redis_opening_and_closing_work_and_calls_are_refused(
         fault = await fault_of(engine.restore("t1", ()))
         assert fault is not None
         assert fault.kind is FaultKind.STORE_UNAVAILABLE
+
+
+async def test_a_hold_whose_answer_was_lost_with_the_store_is_given_back_when_that_is_there_again(
+    server: RedisServer,
+) -> None:
+    settings = RedisSettings(command_timeout_s=5.0, connect_timeout_s=5.0, owed_retry_s=0.05, close_timeout_s=2.0)
+    async with FaultProxy("127.0.0.1", server.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        async with open_redis(url, tenant_of=lambda _: "t1", settings=settings) as engine:
+            await engine.restore("t1", ())
+            await of_organization(engine)  # so that there is a connection to be lost
+            proxy.down = Faults(reset_after_bytes=0)
+            proxy.refuse()
+            fault = await fault_of(engine.ledger.reserve(held("lost", 100), LIMITS))
+            assert fault is not None
+            assert fault.kind is FaultKind.STORE_UNAVAILABLE
+            async with opened(server) as other:
+                assert (await of_organization(other)).held == 100, "it was carried out"
+            assert engine.batches.owed == 1, "nobody would ever give it back"
+            proxy.down = NO_FAULTS
+            await proxy.accept_again()
+            await eventually(engine, lambda figures: figures.held == 0)

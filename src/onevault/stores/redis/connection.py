@@ -155,22 +155,28 @@ class RedisConnection:
     ) -> bytes:
         """Raises _Moved where the keys are elsewhere, else Unreachable."""
         packed = _packed("EVALSHA", script.sha, keys, arguments)
+        was_sent = False
         try:
             while node.idle:
                 # One that the store has closed meanwhile (it was restarted) says so only when it is used.
                 try:
                     return await self._ask(node, node.idle.pop(), packed, timeout_s)
+                except _NoScript:
+                    packed = _packed("EVAL", script.text, keys, arguments)
                 except ConnectionResetError:
-                    continue
-            return await self._ask(node, await self._connected(node), packed, timeout_s)
-        except _NoScript:
-            packed = _packed("EVAL", script.text, keys, arguments)
-        except ConnectionResetError as error:
-            raise Unreachable(error, is_known_undone=False) from None
-        try:
+                    # Or it is lost just now, and the script has been carried out.
+                    was_sent = True
+            try:
+                return await self._ask(node, await self._connected(node), packed, timeout_s)
+            except _NoScript:
+                packed = _packed("EVAL", script.text, keys, arguments)
             return await self._ask(node, await self._connected(node), packed, timeout_s)
         except (ConnectionResetError, _NoScript) as error:
             raise Unreachable(error, is_known_undone=False) from None
+        except Unreachable as error:
+            if was_sent and error.is_known_undone:
+                raise Unreachable(str(error), is_known_undone=False) from None
+            raise
 
     async def _asking(
         self,
