@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ MONEY, MONEY_NANOS, HELD, HELD_NANOS, TOKENS_HELD, REQUESTS, OVERSHOOT, OVERSHOO
     10,
 )
 BILLION = 1_000_000_000
+DAYS_KEPT, MONTHS_KEPT = 3, 1
+"""How far from the newest the windows are that Redis keeps."""
 
 
 @dataclass
@@ -246,9 +248,21 @@ def _counted_otherwise(account: Account, rows: list[Row], windows: Windows) -> I
                 yield f"{scope} in {label or 'total'}: {held} held, {figures[TOKENS_HELD]} tokens held, {figures[RUNNING]} running"
             if figures[OVERSHOOT] or figures[OVERSHOOT_NANOS]:
                 yield f"{scope} in {label or 'total'}: overshoot"
+    newest = max((row.day for row in rows), default="")
     for (scope, label), (money, requests) in sums.items():
-        if scope in own:
+        if scope in own and not _is_forgotten(label, newest):
             yield f"{scope} in {label or 'total'}: Redis does not know it, the vault has {money} in {requests}"
+
+
+def _is_forgotten(label: str, newest: str) -> bool:
+    """Whether a day or month is so far back that no clock that is put right and no other time zone leads to it any more."""
+    if len(label) == len("2026-11"):
+        return _months(newest) - _months(label) > MONTHS_KEPT
+    return bool(label) and (date.fromisoformat(newest) - date.fromisoformat(label)).days > DAYS_KEPT
+
+
+def _months(label: str) -> int:
+    return int(label[:4]) * 12 + int(label[5:7])
 
 
 def _row(values: tuple[Any, ...]) -> Row:

@@ -7,6 +7,8 @@ import base64
 import os
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -18,7 +20,7 @@ from typing import Final, Self
 import psutil
 
 from tests.support.postgres_server import shared_postgres, vault_template
-from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
+from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, clean_environment, http
 from tests.support.redis_server import RedisServer
 from tests.support.wire_fault_proxy import NO_FAULTS, FaultProxy, Faults
 
@@ -100,6 +102,18 @@ class Host:
         whole.suspend()  # so that it starts no worker meanwhile
         _kill([whole, *whole.children()])
         self.gateway.process.popen.wait()
+
+    def verify(self) -> tuple[int, str]:
+        """`onevault verify ledger` beside it, by its clock: exit code and what it says."""
+        process = self.gateway.process
+        done = subprocess.run(
+            [sys.executable, "-m", "onevault", "verify", "ledger", "--json"],
+            env=clean_environment(process.environment),
+            cwd=process.directory,
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def cut(self, which: str) -> None:
         """Partitions it from Redis: `requests`, `answers` or `both` get lost, connections stay open."""
