@@ -158,14 +158,16 @@ class RedisConnection:
         was_sent = False
         try:
             while node.idle:
-                # One that the store has closed meanwhile (it was restarted) says so only when it is used.
+                # The store may have closed it meanwhile (it was restarted).
+                link = node.idle.pop()
+                is_open = link.is_open
                 try:
-                    return await self._ask(node, node.idle.pop(), packed, timeout_s)
+                    return await self._ask(node, link, packed, timeout_s)
                 except _NoScript:
                     packed = _packed("EVAL", script.text, keys, arguments)
                 except ConnectionResetError:
                     # Or it is lost just now, and the script has been carried out.
-                    was_sent = True
+                    was_sent = was_sent or is_open
             try:
                 return await self._ask(node, await self._connected(node), packed, timeout_s)
             except _NoScript:

@@ -33,7 +33,7 @@ def batch_script(settings: RedisSettings) -> Script:
     )
     whole = head + "".join(_source(part) for part in _PARTS)
     # Of several keys that are declared all would have to exist there. So one is, and the others come as an argument.
-    asking = _script(f"local KEYS, ONE_BY_ONE = cmsgpack.unpack(ARGV[3]), true\n{whole}")
+    asking = _script(f"local KEYS, ONE_BY_ONE = cmsgpack.unpack(ARGV[4]), true\n{whole}")
     return msgspec.structs.replace(_script(f"local ONE_BY_ONE = false\n{whole}"), asking=asking)
 
 
