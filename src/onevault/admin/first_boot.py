@@ -8,12 +8,15 @@ import msgspec
 
 from onevault.admin.commands import Actor, Office, create_key, create_organization, create_user, read
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser
+from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, User
 from onevault.core.money import Nanos
 
 FIRST_NAME = "default"
 FIRST_EMAIL = "admin@localhost"
 _ACTOR = Actor("first boot")
+_OTHERS_STEPS = 2
+"""So often another process that boots at the same time can be a step ahead: with the organization, and with the user."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -30,8 +33,19 @@ async def ensure_first_boot(
 ) -> Credentials | None:
     """Makes organization, user and `gw_live_` key where the vault has never had an organization; None where it has.
 
-    A boot that died half-way is taken up again: what it made is kept, and only what is missing is made.
+    A boot that died half-way is taken up again: what it made is kept, and only what is missing is made. Of several that begin
+    at the same moment on one vault, one makes the organization and one the user; more than one may make a key.
     """
+    for _ in range(_OTHERS_STEPS):
+        try:
+            return await _first_boot(office, time_zone, daily_budget)
+        except Fault as fault:
+            if fault.kind is not FaultKind.CONFLICT:
+                raise
+    return await _first_boot(office, time_zone, daily_budget)
+
+
+async def _first_boot(office: Office, time_zone: str, daily_budget: Nanos | None) -> Credentials | None:
     async with office.register.lock:
         await office.register.refresh()
         if office.register.count(ApiKey).total() or office.register.count(User).total() > 1:

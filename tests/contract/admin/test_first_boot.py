@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -20,9 +21,9 @@ from onevault.stores.sql.engine import Vault, open_vault
 ACTOR = Actor("command line")
 
 
-def office_over(vault: Vault) -> Office:
+def office_over(vault: Vault, *, first_id: int = 0) -> Office:
     clock = SetClock()
-    ids = iter(f"{number:032x}" for number in range(1000))
+    ids = iter(f"{number:032x}" for number in range(first_id, first_id + 1000))
     return office_of(VaultDirectory(vault, clock), clock=clock, ids=lambda: next(ids), random_bytes=os.urandom)
 
 
@@ -59,6 +60,17 @@ async def test_a_first_start_that_died_half_way_is_taken_up(
         assert made is not None
         snapshot = await VaultDirectory(vault, SetClock()).snapshot()
         assert (len(snapshot.organizations), len(snapshot.users), len(snapshot.keys)) == (1, 1, 1)
+
+
+async def test_processes_that_start_at_the_same_moment_set_up_one_organization(tmp_path: Path) -> None:
+    async with open_vault(tmp_path) as vault:
+        offices = [office_over(vault, first_id=number * 1000) for number in range(4)]
+        made = [found for found in await asyncio.gather(*map(ensure_first_boot, offices)) if found is not None]
+        snapshot = await VaultDirectory(vault, SetClock()).snapshot()
+        assert (len(snapshot.organizations), len(snapshot.users)) == (1, 1)
+        assert made
+        for each in made:
+            assert Access(snapshot).authenticate(each.api_key, now_ms=0).key_id == each.key_id
 
 
 async def test_a_vault_that_somebody_set_up_gets_nothing(tmp_path: Path) -> None:
