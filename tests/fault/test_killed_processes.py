@@ -17,8 +17,8 @@ from tests.support.killing import Lane
 from tests.support.processes import GatewayProcess, NewKey, SimulatorProcess, http
 from tests.support.raw_client import CHAT, begin, call, question
 
-KILLS = 10_000 if LONG else 12
-KILLS_WHILE_STARTING = 500 if LONG else 3
+KILLS = 10_000 if LONG else 10
+KILLS_WHILE_STARTING = 500 if LONG else 2
 LANES = 2
 CALLERS = 30
 READY_S = 10.0

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from redis import Redis
 
+from tests.fault.conftest import LONG
 from tests.support.commands import Shell
 from tests.support.killing import Lane
 from tests.support.patience import PATIENCE_S
@@ -36,7 +37,7 @@ def redis() -> Iterator[RedisServer]:
     server.remove()
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=ENGINES if LONG else ENGINES[-1:])
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     with place(request.param) as url:
         yield url

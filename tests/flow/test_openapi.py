@@ -20,7 +20,7 @@ from onevault.dialects.registry import INGRESS
 from tests.support.processes import GatewayProcess, http
 
 LONG = bool(os.environ.get("ONEVAULT_TEST_LONG"))
-EXAMPLES_MAX = 200 if LONG else 6
+EXAMPLES_MAX = 200 if LONG else 3
 TIMEOUT_S = 1_800 if LONG else 120
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
 CHECKS_LEFT_OUT = "positive_data_acceptance,use_after_free"

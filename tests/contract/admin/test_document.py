@@ -12,7 +12,7 @@ from tests.contract.admin.surroundings import ADMIN_KEY, Client
 from onevault.admin.app import create_admin
 from onevault.admin.roles import PERMISSIONS
 
-EXAMPLES_MAX = 8
+EXAMPLES_MAX = 3
 NAMING_ANOTHER = {
     ("POST", "/admin/users"),
     ("POST", "/admin/webhooks"),

@@ -19,7 +19,7 @@ from onevault.stores.sql.loader import Loader
 from onevault.stores.sql.usage import VaultUsage
 
 ROOT = Path(__file__).parents[3]
-KILLS = 200 if os.environ.get("ONEVAULT_TEST_LONG") else 24
+KILLS = 200 if os.environ.get("ONEVAULT_TEST_LONG") else 10
 CALLS = 60_000 if os.environ.get("ONEVAULT_TEST_LONG") else 8_000
 
 APPENDS = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -192,28 +193,34 @@ def now(number: int, **changes: object) -> tuple[Held, Settled]:
 async def test_what_is_held_and_counted_is_that_of_the_journals_while_calls_go_on_and_at_rest(
     vault: Vault, loader: Loader, journal: RetainedJournal, redis: RedisEngine, shared: SharedLedger
 ) -> None:
-    async def lane(first: int) -> None:
-        for number in range(first, first + 25):
+    looked = asyncio.Event()
+
+    async def lane(first: int) -> int:
+        """Calls, one after the other, for as long as it is looked at; how many."""
+        for number in itertools.count(first):
+            if looked.is_set():
+                return number - first
             held, settled = now(number)
             await redis.ledger.reserve(held, ())
             running(journal, held)
             await asyncio.sleep(0.001)
             running(journal, settled)
             await redis.ledger.settle(settled)
+        raise AssertionError("numbers have no end")
 
     loading = asyncio.create_task(loader.run())
-    calling = asyncio.gather(*(lane(1000 * number) for number in range(1, 5)))
-    seen = []
-    while not calling.done():
+    calling = asyncio.gather(*(lane(1_000_000 * number) for number in range(1, 5)))
+    seen: list[int] = []
+    while len(seen) < 3 or not any(seen):
         found = await verdict(vault, [journal], shared=shared)
         assert found.differences == ()
         seen.append(found.shared_held_calls)
-    await calling
-    assert any(seen), "nothing was held while it was looked at"
+    looked.set()
+    calls = sum(await calling)
     await loader.flush()
     loading.cancel()
     at_rest = await verdict(vault, [journal], shared=shared)
-    assert (at_rest.differences, at_rest.calls, at_rest.shared_held_calls) == ((), 100, 0)
+    assert (at_rest.differences, at_rest.calls, at_rest.shared_held_calls) == ((), calls, 0)
     assert at_rest.shared_scopes is not None
     assert at_rest.shared_scopes > 0
 
