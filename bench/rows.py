@@ -48,7 +48,7 @@ ROWS: Final = (
     Row(key="added_p50", title="added latency at 500 calls/s, p50", unit="ms", target=1, digits=2),
     Row(key="added_p99", title="added latency at 500 calls/s, p99", unit="ms", target=4, digits=2),
     Row(key="redis_cpu", title="CPU per call that the ledger in Redis adds, at 64 in flight", unit="µs", target=60),
-    Row(key="redis_cpu_paced", title="… when the upstream takes 80 ms for a call", unit="µs"),
+    Row(key="redis_cpu_paced", title="… when the upstream takes 400 ms for a call", unit="µs"),
     Row(
         key="redis_p50",
         title="latency that the ledger in Redis adds, at 64 in flight, p50",

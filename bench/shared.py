@@ -17,9 +17,10 @@ from bench.gateways.onevault import OneVault
 from bench.processes import BenchError, Process, free_port, running
 from bench.settings import LOAD_CORE
 
-_PACED_MS: Final = 80
-"""So long the upstream takes for a call where latency is compared: 64 calls in flight then leave the gateway's core time to spare. As
-fast as they go, a call's latency would only be that of the queue of 64 before one core."""
+_PACED_MS: Final = 400
+_PACED_CALLS_PER_S: Final = 160.0
+"""Where latency is compared, 64 calls are in flight because the upstream takes its time. They arrive at random: as fast as they go, or
+all at once, a call's latency would only be that of the queue of 64 before one core."""
 _PACED: Final = calls.whole(latency_ms=_PACED_MS, name="whole_paced")
 _READY_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.01
@@ -34,7 +35,7 @@ def added_by_redis(bench: Bench) -> dict[str, Figure]:
         started(OneVault(redis_url=url), bench.upstream, bench.directory / "ledger-redis") as sharing,
     ):
         full = _Rounds(bench, calls.WHOLE, alone, sharing)
-        paced = _Rounds(bench, _PACED, alone, sharing)
+        paced = _Rounds(bench, _PACED, alone, sharing, calls_per_s=_PACED_CALLS_PER_S)
     figures = {
         "redis_cpu": full.figure("cpu_us"),
         "redis_cpu_paced": paced.figure("cpu_us"),
@@ -48,7 +49,10 @@ def added_by_redis(bench: Bench) -> dict[str, Figure]:
 class _Rounds:
     """One case's figures in each round, with the ledger in memory and in Redis."""
 
-    def __init__(self, bench: Bench, case: Case, alone: Started, sharing: Started) -> None:
+    def __init__(
+        self, bench: Bench, case: Case, alone: Started, sharing: Started, *, calls_per_s: float | None = None
+    ) -> None:
+        """`calls_per_s` None: as fast as they go, over the generator's connections."""
         self.measured: list[dict[str, dict[str, float]]] = []
         both = {"memory": alone, "redis": sharing}
         for gateway in both.values():
@@ -60,7 +64,11 @@ class _Rounds:
                     (alone.process, sharing.process, bench.upstream.process, bench.generator.process)
                 ):
                     before_s = gateway.process.cpu_s()
-                    result = bench.generator.closed(gateway.destination(case), case, seconds=bench.effort.round_s)
+                    to, effort = gateway.destination(case), bench.effort
+                    if calls_per_s is None:
+                        result = bench.generator.closed(to, case, seconds=effort.round_s)
+                    else:
+                        result = bench.generator.open(to, case, calls_per_s=calls_per_s, seconds=effort.latency_s)
                     spent_s = when_quiet(gateway.process) - before_s
                 found[name] = {
                     "cpu_us": spent_s * 1e6 / result["calls"],
