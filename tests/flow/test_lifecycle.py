@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,6 +117,13 @@ def test_a_start_is_little_work(start: Callable[..., GatewayProcess]) -> None:
         seconds.append(spent.user + spent.system)
         gateway.kill()
     assert min(seconds) <= WORK_TO_START_MAX_S, seconds
+
+
+def test_who_needs_neither_redis_nor_postgresql_needs_their_clients_not_either() -> None:
+    absent = "import sys; sys.modules |= dict.fromkeys(('redis', 'hiredis', 'psycopg', 'psycopg_binary')); "
+    command = [sys.executable, "-c", f"{absent}import onevault.cli, onevault.bootstrap.serve"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_gateway_opens_as_many_files_as_its_user_may(start: Callable[..., GatewayProcess]) -> None:

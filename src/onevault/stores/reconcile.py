@@ -28,7 +28,7 @@ from onevault.stores.sql.loader import rollups_of
 
 if TYPE_CHECKING:
     from onevault.stores.redis.ledger import RedisLedger
-from onevault.stores.redis.restore import Restore
+    from onevault.stores.redis.restore import Restore
 
 _ASK_AGAIN_S: Final = 0.1
 _SPARE_S: Final = 60.0
