@@ -25,17 +25,22 @@ PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 class RedisServer:
-    """One server; starting it again keeps its port, and its data if it was told to `keep` them (append-only file, synced always)."""
+    """One server; starting it again keeps its port, and its data if it was told to `keep` them (append-only file, synced always).
 
-    def __init__(self, *options: str, keep: bool = False) -> None:
+    `within` is the command that starts it in another network, where it takes connections from everywhere; it is asked at `host`.
+    """
+
+    def __init__(self, *options: str, keep: bool = False, host: str = "127.0.0.1", within: Sequence[str] = ()) -> None:
         if PROGRAM is None:
             pytest.skip("no redis-server on the PATH: install Redis 6.2 or newer, or Valkey")
         self.directory = Path(tempfile.mkdtemp(prefix="onevault-redis-"))
         self.port = next(port for port in iter(free_port, None) if port <= PORT_MAX)
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.host = host
+        self.url = f"redis://{host}:{self.port}/0"
         saved = ("--appendonly", "yes", "--appendfsync", "always") if keep else ("--appendonly", "no")
         self._arguments = [
-            *(PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)),
+            *(*within, PROGRAM, "--port", str(self.port), "--dir", str(self.directory)),
+            *(("--bind", "0.0.0.0", "--protected-mode", "no") if within else ("--bind", host)),
             *("--save", "", "--daemonize", "no", *saved, *options),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,7 +76,7 @@ class RedisServer:
 
     def _ask(self, parts: Sequence[str], read: Callable[[BinaryIO], str]) -> str:
         text = f"*{len(parts)}\r\n" + "".join(f"${len(part.encode())}\r\n{part}\r\n" for part in parts)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection((self.host, self.port), timeout=5) as connection:
             connection.sendall(text.encode())
             with connection.makefile("rb") as answer:
                 return read(answer)
