@@ -223,11 +223,12 @@ def test_what_happens_in_one_worker_is_heard_in_all_and_delivered_once(
     gateway.start()
     try:
         wait_for(lambda: listening_workers(gateway) == 2)
-        key = limited(gateway, provider_limits={"openai": {"daily_request_limit": 4}})
-        wait_for(lambda: [ask(f"{gateway.base_url}/v1/usage", key=key.api_key)[0] for _ in range(12)] == [200] * 12)
         with ExitStack() as stack:
             receiver = stack.enter_context(receiving())
             webhook = gateway.admin("/webhooks", {"url": receiver.url})["webhook_id"]
+            key = limited(gateway, provider_limits={"openai": {"daily_request_limit": 4}})
+            # Who knows the key knows the webhook, which was there before.
+            wait_for(lambda: [ask(f"{gateway.base_url}/v1/usage", key=key.api_key)[0] for _ in range(12)] == [200] * 12)
             streams = [stack.enter_context(listening(gateway, key.api_key, LIMITS)) for _ in range(6)]
             use_up(gateway, key, 3)
             for stream in streams:

@@ -217,7 +217,7 @@ def test_a_stream_as_an_array_is_one(every: GatewayProcess, provider: str) -> No
 @pytest.mark.parametrize("broken", ["cut_after=3", "end_after=3", "malformed=status_in_stream"])
 @pytest.mark.parametrize("provider", ["google", "openai", "bedrock"])
 def test_an_array_that_breaks_off_ends_in_an_error(every: GatewayProcess, provider: str, broken: str) -> None:
-    answers = json.loads(array(every, provider, f"output_tokens=60; pace=2000; {broken}")[1])
+    answers = json.loads(array(every, provider, f"output_tokens=60; pace=40; {broken}")[1])
     assert answers[-1]["error"]["code"] == 502
     assert "finishReason" not in json.dumps(answers)
 
