@@ -34,7 +34,7 @@ AWAY_S = 5.0 if LONG else 3.0
 
 
 def seeds() -> list[int]:
-    chosen = os.environ.get("ONEVAULT_TEST_SEEDS", "1000" if LONG else "2")
+    chosen = os.environ.get("ONEVAULT_TEST_SEEDS", "1000" if LONG else "1")
     found: list[int] = []
     for part in chosen.split(","):
         first, _, last = part.partition("-")

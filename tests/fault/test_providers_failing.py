@@ -333,24 +333,24 @@ BROKEN = {
     "reset before the head": Broken("reset_after=0", stream=True),
     "cut in the body": Broken("cut_after=1", stream=False),
     "reset in the body": Broken("reset_after=1", stream=False),
-    "cut in a stream": Broken("cut_after=6; pace=200", stream=True, begun=True),
-    "reset in a stream": Broken("reset_after=6; pace=200", stream=True, begun=True),
-    "ended without its end": Broken("end_after=6; pace=200", stream=True, begun=True),
+    "cut in a stream": Broken("cut_after=6; pace=50", stream=True, begun=True),
+    "reset in a stream": Broken("reset_after=6; pace=50", stream=True, begun=True),
+    "ended without its end": Broken("end_after=6; pace=50", stream=True, begun=True),
     "half a JSON text": Broken("malformed=body", stream=False),
-    "half a frame at the end": Broken("malformed=body; pace=200", stream=True, begun=True),
-    "a frame that is not JSON": Broken("malformed=frame; pace=200", stream=True, begun=True),
+    "half a frame at the end": Broken("malformed=body; pace=50", stream=True, begun=True),
+    "a frame that is not JSON": Broken("malformed=frame; pace=50", stream=True, begun=True),
     "broken chunks, whole": Broken("malformed=chunk", stream=False),
-    "broken chunks, streamed": Broken("malformed=chunk; pace=200", stream=True, begun=True),
+    "broken chunks, streamed": Broken("malformed=chunk; pace=50", stream=True, begun=True),
     "an empty body": Broken("malformed=empty", stream=False),
     "an empty stream": Broken("malformed=empty", stream=True),
     "a web page": Broken("malformed=html", stream=False),
     "a web page for a stream": Broken("malformed=html", stream=True),
     "an error where an answer should be": Broken("malformed=status_in_stream", stream=False),
     "an error in the middle of a stream": Broken(
-        "malformed=status_in_stream; pace=200", stream=True, begun=True, codes=(("an", "OVERLOADED"),)
+        "malformed=status_in_stream; pace=50", stream=True, begun=True, codes=(("an", "OVERLOADED"),)
     ),
     "truncated body": Broken("truncate", stream=False),
-    "truncated stream": Broken("truncate; pace=200", stream=True, begun=True),
+    "truncated stream": Broken("truncate; pace=50", stream=True, begun=True),
     "a header without an end": Broken("header_bytes=2000000", stream=False),
 }
 
