@@ -132,6 +132,24 @@ def test_a_web_socket_tells_of_the_kinds_that_are_wanted_whatever_it_is_sent(gat
         assert sorted(kinds) == ["budget.refused", *["budget.threshold"] * 3]
 
 
+def test_a_client_may_take_its_time_to_answer_pings(gateway: GatewayProcess) -> None:
+    key = limited(gateway)
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=WAIT_S) as client:
+        head = (
+            f"GET /v1/events{LIMITS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key.api_key}\r\nupgrade: websocket\r\n"
+            "connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        client.sendall(head.encode())
+        time.sleep(1.0)  # five heartbeats
+        use_up(gateway, key)
+        said = b""
+        while b"budget.threshold" not in said:
+            more = client.recv(4_096)
+            assert more, said
+            said += more
+        assert b"keepalive ping timeout" not in said
+
+
 def test_a_revoked_key_hears_no_more(gateway: GatewayProcess) -> None:
     key = gateway.new_key()
     with listening(gateway, key.api_key) as stream, web_socket(gateway, key.api_key) as opened:

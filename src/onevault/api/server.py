@@ -19,6 +19,8 @@ from onevault.api.protocol import bounded_protocol
 _TICK_S = 0.05
 _SOCKET_MESSAGE_BYTES_MAX = 4_096
 """Nobody has anything to say over a WebSocket here; what comes is passed over."""
+_PONG_S = 30.0
+"""How long a WebSocket's client may take to answer a ping, however often it is pinged: it may be busy, or far away."""
 _CANCELLED_S = 2.0
 """How long calls that are cut off at the end may take to settle."""
 
@@ -101,7 +103,7 @@ def server(
         ws="websockets-sansio",
         ws_max_size=_SOCKET_MESSAGE_BYTES_MAX,
         ws_ping_interval=heartbeat_s,
-        ws_ping_timeout=heartbeat_s,
+        ws_ping_timeout=_PONG_S,
         ws_per_message_deflate=False,
         lifespan="off",
         interface="asgi3",
