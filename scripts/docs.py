@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import typer
 from scripts.translation import translation
 from typer.testing import CliRunner
 
 from onevault.admin.roles import PERMISSIONS
 from onevault.api.errors import fault_headers, status_of
-from onevault.cli.app import app
+from onevault.cli.app import command_line
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Role
 from onevault.dialects.anthropic.faults import anthropic_type
@@ -51,8 +52,8 @@ def commands() -> str:
         "Every command has `--help` and `--json`. Exit code 0: done; 1: refused or failed; 2: misused. What goes wrong is a sentence on",
         "standard error, and with `--json` also a document on standard output.",
     ]
-    runner = CliRunner()
-    for path in _commands():
+    app, runner = command_line(), CliRunner()
+    for path in _commands(app):
         told = runner.invoke(
             app, [*path, "--help"], prog_name="onevault", env={"COLUMNS": "110", "TERMINAL_WIDTH": "110"}
         )
@@ -60,7 +61,7 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _commands() -> Iterator[tuple[str, ...]]:
+def _commands(app: typer.Typer) -> Iterator[tuple[str, ...]]:
     yield from ((command.name or "",) for command in app.registered_commands)
     for group in app.registered_groups:
         assert group.typer_instance is not None  # noqa: S101  # each is added with its commands

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from onevault.cli import main
+from onevault.cli.app import command_line
 from tests.support.patience import PATIENCE_S
 from tests.support.processes import clean_environment
 
 TIMEOUT_S = PATIENCE_S
+
+command_line()  # loads what the commands need
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])

@@ -298,7 +298,10 @@ async def running(
             (SQLAlchemyError,),
         )
         health = Health(lambda: not in_flight.draining, scraped if monitoring.prometheus else None, __version__)
-        described = msgspec.json.encode(document(admin.openapi(), version=__version__))
+
+        def described() -> bytes:
+            return msgspec.json.encode(document(admin.openapi(), version=__version__))
+
         app = Gateway(
             exact={path: {"POST": handler} for path, handler in generate.items()}
             | {path: {"GET": handler} for path, handler in _reading(account, health, live).items()}
