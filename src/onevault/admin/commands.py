@@ -21,6 +21,7 @@ from onevault.admin.inputs import (
     UpdateUser,
 )
 from onevault.admin.register import Register
+from onevault.admin.shelves import Shelves
 from onevault.admin.target_limits import check_providers
 from onevault.config.schema import ProviderSettings
 from onevault.core.faults import Fault, FaultKind
@@ -123,9 +124,10 @@ def office_of(
     on_change: Callable[[Entity], None] = unheard,
     on_put: Callable[[Sequence[Put]], None] = lambda _: None,
     check_url: Callable[[str], Awaitable[None]] = as_written,
+    shelves: Shelves | None = None,
 ) -> Office:
-    """An office of its own over a directory."""
-    register = Register(directory, on_change, on_put=on_put)
+    """An office of its own over a directory; on shelves of its own where none are given."""
+    register = Register(directory, on_change, on_put=on_put, shelves=shelves)
     return Office(
         register=register, clock=clock, ids=ids, random_bytes=random_bytes, tenant_id=tenant_id, check_url=check_url
     )

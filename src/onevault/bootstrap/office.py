@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from onevault.admin.commands import Office, office_of
-from onevault.bootstrap.notices import key_teller, webhook_poster
+from onevault.bootstrap.notices import key_teller
 from onevault.bootstrap.system import SystemClock, new_id
+from onevault.bootstrap.webhooks import webhook_poster
 from onevault.config.load import load
 from onevault.core.delivery import Told
 from onevault.core.notices import Notice

@@ -19,7 +19,8 @@ import uvloop
 from watchfiles import awatch
 
 from onevault.api.server import server
-from onevault.bootstrap.gateway import SOCKET_PATHS, RunningGateway, running
+from onevault.bootstrap.gateway import RunningGateway, running
+from onevault.bootstrap.surface import SOCKET_PATHS
 from onevault.bootstrap.workers import Worker, Workers, reserved, worker_command, worker_of
 from onevault.config.problems import ConfigurationError
 from onevault.config.schema import Settings
