@@ -11,7 +11,9 @@ from onevault.admin.target_limits import target_limits_out
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
+    Budgets,
     Limit,
+    Limited,
     Metric,
     Organization,
     ProviderKey,
@@ -231,7 +233,7 @@ def _usd(nanos: int | None) -> float | None:
     return None if nanos is None else usd_for_json(Nanos(nanos))
 
 
-def _further_limits(entity: Tenant | Organization | Team | User | ApiKey) -> dict[str, Any]:
+def _further_limits(entity: Limited) -> dict[str, Any]:
     return {
         "max_cost_per_request_usd": _usd(entity.max_cost_per_request),
         "daily_token_limit": entity.daily_token_limit,
@@ -241,7 +243,7 @@ def _further_limits(entity: Tenant | Organization | Team | User | ApiKey) -> dic
     }
 
 
-def _whole_limits(entity: Tenant | Organization) -> dict[str, Any]:
+def _whole_limits(entity: Budgets) -> dict[str, Any]:
     return _further_limits(entity) | {
         "total_budget_usd": _usd(entity.total_budget),
         "daily_request_limit": entity.daily_request_limit,

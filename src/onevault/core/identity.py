@@ -80,42 +80,59 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The isolation unit of an installation, with the limits over all its organizations. Money in nanos; None is no limit.
+class Limited(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The limits of everything that can have some. Money in nanos; None is no limit.
+
+    Of what derives from it, the own fields are not `kw_only`: so msgspec keeps them before these, where `core/packed.py` reads them.
+    """
+
+    max_cost_per_request: int | None = None
+    daily_request_limit: int | None = None
+    monthly_request_limit: int | None = None
+    daily_token_limit: int | None = None
+    monthly_token_limit: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    provider_limits: TargetLimits | None = None
+    model_limits: TargetLimits | None = None
+
+
+class Budgets(Limited, frozen=True, kw_only=True, gc=False):
+    """The limits of tenants and organizations."""
+
+    daily_budget: int | None = None
+    monthly_budget: int | None = None
+    total_budget: int | None = None
+
+
+class Limits(Limited, frozen=True, kw_only=True, gc=False):
+    """The limits of teams, users and keys."""
+
+    daily_limit: int | None = None
+    monthly_limit: int | None = None
+    total_limit: int | None = None
+
+
+class Tenant(Budgets, frozen=True, gc=False):
+    """The isolation unit of an installation, with the limits over all its organizations.
 
     Its days and months are those in which each call counts: the calendar of the call's organization.
     """
 
     tenant_id: str
     status: Status = Status.ACTIVE
-    monthly_budget: int | None = None
-    daily_budget: int | None = None
-    requests_per_minute: int | None = None
-    concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
-    total_budget: int | None = None
-    max_cost_per_request: int | None = None
-    daily_token_limit: int | None = None
-    monthly_token_limit: int | None = None
-    provider_limits: TargetLimits | None = None
-    model_limits: TargetLimits | None = None
-    daily_request_limit: int | None = None
-    monthly_request_limit: int | None = None
-    tokens_per_minute: int | None = None
 
 
-class Organization(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A customer of a tenant. Money in nanos; None is no limit."""
+class Organization(Budgets, frozen=True, gc=False):
+    """A customer of a tenant."""
 
     org_id: str
     tenant_id: str
     name: str
     status: Status = Status.ACTIVE
-    monthly_budget: int | None = None
-    daily_budget: int | None = None
-    requests_per_minute: int | None = None
-    concurrent_requests: int | None = None
     time_zone: str = "UTC"
     failure_mode: str = "fail_closed"
     fallback_daily_limit: int | None = None
@@ -128,42 +145,20 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What becomes of its own provider keys: `preferred` (None, too), `required` or `off`."""
     thresholds: tuple[int, ...] | None = None
     """At which per cent of its limits events are told; None: those of the configuration."""
-    total_budget: int | None = None
-    max_cost_per_request: int | None = None
-    daily_token_limit: int | None = None
-    monthly_token_limit: int | None = None
-    provider_limits: TargetLimits | None = None
-    model_limits: TargetLimits | None = None
-    daily_request_limit: int | None = None
-    monthly_request_limit: int | None = None
-    tokens_per_minute: int | None = None
 
 
-class Team(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Team(Limits, frozen=True, gc=False):
     """A workspace of an organization: a limit over the users in it."""
 
     team_id: str
     org_id: str
     name: str
     status: Status = Status.ACTIVE
-    monthly_limit: int | None = None
-    daily_limit: int | None = None
-    daily_request_limit: int | None = None
-    monthly_request_limit: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
-    total_limit: int | None = None
-    max_cost_per_request: int | None = None
-    daily_token_limit: int | None = None
-    monthly_token_limit: int | None = None
-    provider_limits: TargetLimits | None = None
-    model_limits: TargetLimits | None = None
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class User(Limits, frozen=True, gc=False):
     """A person or service in an organization, and in one of its teams or in none."""
 
     user_id: str
@@ -171,24 +166,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     email: str
     team_id: str | None = None
     status: Status = Status.ACTIVE
-    monthly_limit: int | None = None
-    daily_limit: int | None = None
-    daily_request_limit: int | None = None
-    monthly_request_limit: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
-    total_limit: int | None = None
-    max_cost_per_request: int | None = None
-    daily_token_limit: int | None = None
-    monthly_token_limit: int | None = None
-    provider_limits: TargetLimits | None = None
-    model_limits: TargetLimits | None = None
 
 
-class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ApiKey(Limits, frozen=True, gc=False):
     """A key of a user. Only the SHA-256 of its text is known, and the first characters to tell keys apart.
 
     `allowed_providers` are names of provider entries, `allowed_addresses` networks (`192.0.2.0/24`, `2001:db8::/32`); None: any.
@@ -207,21 +189,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     allowed_providers: tuple[str, ...] | None = None
     allowed_addresses: tuple[str, ...] | None = None
     counts_as: str | None = None
-    monthly_limit: int | None = None
-    daily_limit: int | None = None
-    daily_request_limit: int | None = None
-    monthly_request_limit: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_requests: int | None = None
     created_at_ms: int = 0
     version: int = 1
-    total_limit: int | None = None
-    max_cost_per_request: int | None = None
-    daily_token_limit: int | None = None
-    monthly_token_limit: int | None = None
-    provider_limits: TargetLimits | None = None
-    model_limits: TargetLimits | None = None
 
 
 class AdminKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
