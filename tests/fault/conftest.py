@@ -1,4 +1,4 @@
-"""A simulator and a gateway in front of it, as processes, for the whole directory."""
+"""A simulator and a gateway in front of it, and the stores that gateways share, as processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.postgres_server import PostgresServer
 from tests.support.processes import GatewayProcess, SimulatorProcess
+from tests.support.redis_server import RedisServer
 
 LONG = bool(os.environ.get("ONEVAULT_TEST_LONG"))
 
@@ -29,3 +31,19 @@ def own_gateway(tmp_path: Path, simulator: SimulatorProcess) -> Iterator[Gateway
     yield made
     if made.process.popen.poll() is None:
         made.kill()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """One for a test that breaks it. It keeps nothing when it ends."""
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    """One for a test that breaks it."""
+    server = PostgresServer().start()
+    yield server
+    server.remove()

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from onevault.stores.snapshot.file import FILE_NAME
 from tests.fault.test_postgres_vault import until
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
 from tests.support.redis_server import RedisServer
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer().start()
-    yield server
-    server.remove()
 
 
 def call(gateway: GatewayProcess, key: str) -> tuple[int, Any]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import GatewayProcess, SimulatorProcess, http
@@ -15,20 +12,6 @@ from tests.support.redis_server import RedisServer
 
 CONFIG = "monitoring: {webhook_networks: [127.0.0.0/8], webhook_retry_first: 100ms, webhook_tries: 5}\n"
 BODY = {"model": "gpt-4o-mini", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
-
-
-@pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer().start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.remove()
 
 
 def test_what_happens_while_the_vault_is_away_is_told_when_it_is_back(

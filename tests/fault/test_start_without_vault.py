@@ -23,20 +23,6 @@ ASKED = 24
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer().start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
 def gateway(
     tmp_path: Path, postgres: PostgresServer, redis: RedisServer, simulator: SimulatorProcess
 ) -> Iterator[GatewayProcess]:

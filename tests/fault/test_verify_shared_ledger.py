@@ -30,13 +30,6 @@ READY_WITHIN_S = PATIENCE_S
 KNOWN_EVERYWHERE_S = 1.0
 
 
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.remove()
-
-
 @pytest.fixture(params=ENGINES if LONG else ENGINES[-1:])
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     with place(request.param) as url:

@@ -46,13 +46,6 @@ providers:
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
 def gateway(tmp_path: Path, simulator: SimulatorProcess, redis: RedisServer) -> Iterator[GatewayProcess]:
     made = GatewayProcess(tmp_path, config=CONFIG.format(url=simulator.base_url, redis=redis.url, workers=WORKERS))
     made.start()
