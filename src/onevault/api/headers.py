@@ -65,8 +65,8 @@ def rate_headers(answer: Answer, headers: Headers, *, now_ns: int) -> None:
     admission, standing = answer.admission, answer.receipt.standing
     if admission.requests is not None:
         _rate(admission.requests, _REQUESTS, headers)
-    if admission.tokens is not None:
-        _rate(admission.tokens, _TOKENS, headers)
+    if standing is not None and standing.tokens is not None:
+        _rate(standing.tokens, _TOKENS, headers)
     time_zone = answer.principal.time_zone
     for quota in admission.quotas:
         _quota(quota, _REQUESTS_DAY, _REQUESTS_MONTH, headers, now_ns=now_ns, time_zone=time_zone)

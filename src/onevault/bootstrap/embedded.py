@@ -20,7 +20,6 @@ from onevault.stores.journal.lock import locked
 from onevault.stores.journal.places import main_place, places
 from onevault.stores.journal.writer import JournalWriter
 from onevault.stores.memory.ledger import MemoryLedger
-from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.recovery import recover, settle_left
 from onevault.stores.snapshot.directory import DirectoryStanding
@@ -51,8 +50,7 @@ async def open_embedded(settings: Settings, clock: Clock) -> AsyncGenerator[Stor
                 place = main_place(directory, has_own_vault=not url)
                 journals = place.directory
                 await _load_workers_journals(settings, vault, clock)
-                minutes = TokenMinutes()
-                ledger, rates = MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
+                ledger, rates = MemoryLedger(), MemoryRates()
                 journal = JournalWriter(journals, durability=settings.gateway.durability)
                 loader = Loader(vault, journals, journal=place.name)
                 now_ns = clock.wall_ns()

@@ -75,14 +75,13 @@ class Admission(msgspec.Struct, frozen=True):
     call_id: str
     principal: Principal
     requests: RateStanding | None
-    tokens: RateStanding | None
     quotas: tuple[QuotaStanding, ...] = ()
     grace: bool = False
     """Let in by this process alone, while the shared store did not answer."""
 
 
 class Rates(Protocol):
-    """Counts attempts before anything costs work: requests per minute, day and month, tokens per minute, concurrency.
+    """Counts attempts before anything costs work: requests per minute, day and month, concurrency.
 
     All or nothing: a refusal in one scope leaves no trace in any. Unreachable store: raises Fault STORE_UNAVAILABLE.
     """
@@ -127,12 +126,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """What a caller is told of the limits that its call counted in: what was spent in the limit of money with the least left and what
     is left of it, neither spent nor spoken for; without one (`limit` None), what its user has spent in the month. `quotas` are the
-    tightest of tokens per day and month. A tenant's limits are not told: what others have used is none of a caller's business."""
+    tightest of tokens per day and month, `tokens` that per minute. Of a tenant's limits only those per minute are told: what others
+    have used is none of a caller's business."""
 
     spent: Nanos
     limit: Nanos | None = None
     left: Nanos = Nanos(0)
     quotas: tuple[QuotaStanding, ...] = ()
+    tokens: RateStanding | None = None
 
 
 class Reserved(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from onevault.core.ports import Admission, Plan, Rates, Watcher
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.closing import Closing
 from onevault.policy.target_limits import counting, rates_at
+from onevault.policy.told import tightest
 
 _AT_TARGET: Final = ":target"
 """What is put behind a call's id where it is admitted a second time."""
@@ -40,16 +41,18 @@ class Admit:
 
     @asynccontextmanager
     async def at_target(
-        self, principal: Principal, plan: Plan, request: CallerRequest, closing: Closing
-    ) -> AsyncGenerator[None]:
-        """Counts it against the rates of its provider and model alone, which only the plan tells. Raises as the ledger of rates does."""
+        self, admitted: Admission, plan: Plan, request: CallerRequest, closing: Closing
+    ) -> AsyncGenerator[Admission]:
+        """Counts it against the rates of its provider and model alone, which only the plan tells. What comes back tells of the tightest
+        limits of both. Raises as the ledger of rates does."""
+        principal = admitted.principal
         caller = rates_at(principal, counting(principal, plan.targets[0])) if principal.at_targets else None
         if caller is None:
-            yield
+            yield admitted
             return
         call_id = f"{request.call_id}{_AT_TARGET}"
         admission = await self.rates.admit(caller, call_id=call_id, now_ns=request.started_ns)
         try:
-            yield
+            yield tightest(admitted, admission)
         finally:
             closing.begin(self.rates.leave(admission))

@@ -40,8 +40,8 @@ class Exchange:
             async with self.record(principal, request, incoming) as receipt:
                 plan = self.route(principal, incoming)
                 async with (
-                    self.admit.at_target(principal, plan, request, closing),
+                    self.admit.at_target(admission, plan, request, closing) as told,
                     self.reserve(principal, plan, receipt, closing) as tab,
                     self.call(tab.plan, tab, receipt) as events,
                 ):
-                    yield Answer(incoming, principal, admission, tab.plan, receipt, events)
+                    yield Answer(incoming, principal, told, tab.plan, receipt, events)

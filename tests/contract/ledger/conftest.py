@@ -15,7 +15,6 @@ from onevault.stores.grace.ledger import GraceLedger
 from onevault.stores.grace.rates import GraceRates
 from onevault.stores.grace.reach import Reach
 from onevault.stores.memory.ledger import MemoryLedger
-from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.redis.engine import open_redis
 from onevault.stores.redis.settings import RedisSettings
@@ -27,8 +26,7 @@ Engine = AbstractAsyncContextManager[tuple[Ledger, Rates]]
 
 @asynccontextmanager
 async def memory() -> AsyncGenerator[tuple[Ledger, Rates]]:
-    minutes = TokenMinutes()
-    yield MemoryLedger(minutes=minutes), MemoryRates(minutes=minutes)
+    yield MemoryLedger(), MemoryRates()
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable
 
 import pytest
 from tests.contract.ledger.build import (
@@ -17,6 +18,7 @@ from tests.contract.ledger.build import (
     concurrency,
     fault_of,
     held,
+    money,
     principal,
     requests,
     reset,
@@ -25,8 +27,10 @@ from tests.contract.ledger.build import (
 )
 
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Limit, Window
-from onevault.core.ports import Ledger, Rates
+from onevault.core.identity import Limit, ScopeId, Window
+from onevault.core.ports import Ledger, Rates, Reserved, Standing
+
+TENANT = ScopeId("tenant:t1")
 
 
 async def refused(rates: Rates, *limits: Limit, now_ns: int = NOON, zone: str = "UTC") -> Fault:
@@ -37,7 +41,7 @@ async def refused(rates: Rates, *limits: Limit, now_ns: int = NOON, zone: str = 
 
 async def test_without_limits_everybody_is_let_in_and_there_is_no_standing(rates: Rates) -> None:
     admission = await rates.admit(principal(), call_id="a", now_ns=NOON)
-    assert (admission.requests, admission.tokens) == (None, None)
+    assert (admission.requests, admission.quotas) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -144,20 +148,30 @@ async def test_the_standing_is_that_of_the_tightest_minute(rates: Rates) -> None
     assert (admission.requests.limit, admission.requests.remaining, admission.requests.reset_s) == (3, 1, 40)
 
 
-async def test_the_standing_of_tokens_is_what_the_ledger_holds_and_has_settled(ledger: Ledger, rates: Rates) -> None:
-    loose, tight = tokens(ORG, Window.MINUTE, 1000), tokens(KEY, Window.MINUTE, 100)
-    standing = (await rates.admit(principal(loose, tight), call_id="a", now_ns=NOON)).tokens
-    assert standing is not None
-    assert (standing.limit, standing.remaining, standing.reset_s) == (100, 100, 0)
-    hold = held("a", tokens=80)
-    await ledger.reserve(hold, [loose, tight])
-    standing = (await rates.admit(principal(loose, tight), call_id="b", now_ns=NOON + 10 * SECOND_NS)).tokens
-    assert standing is not None
-    assert (standing.remaining, standing.reset_s) == (20, 50)
-    await ledger.settle(settled(hold, 1, tokens=30))
-    standing = (await rates.admit(principal(loose, tight), call_id="c", now_ns=NOON + 61 * SECOND_NS)).tokens
-    assert standing is not None
-    assert (standing.remaining, standing.reset_s) == (100, 0)
+@pytest.mark.parametrize("is_tenants", [False, True], ids=["organization", "tenant"])
+async def test_the_standing_of_tokens_is_what_is_held_and_settled_with_the_call_itself(
+    ledger: Ledger, is_tenants: bool
+) -> None:
+    """Of the tenant's limits those per minute are told, too."""
+    loose_scope = TENANT if is_tenants else ORG
+    scopes = (KEY, USER, ORG, TENANT)
+    limits = (tokens(loose_scope, Window.MINUTE, 150), tokens(KEY, Window.MINUTE, 100), money(KEY, Window.DAY, 1000))
+
+    async def told(answer: Awaitable[Reserved | Standing | None]) -> tuple[int, int, float]:
+        found = await answer
+        standing = found.standing if isinstance(found, Reserved) else found
+        assert standing is not None
+        assert standing.tokens is not None
+        return standing.tokens.limit, standing.tokens.remaining, standing.tokens.reset_s
+
+    first = held("a", tokens=80, scopes=scopes)
+    assert await told(ledger.reserve(first, limits, tell=True)) == (100, 20, 60)
+    assert await told(ledger.settle(settled(first, 1, tokens=30, at_ns=NOON + 10 * SECOND_NS), limits)) == (100, 70, 50)
+    other = held("b", tokens=75, scopes=(OTHER_KEY, USER, ORG, TENANT), at_ns=NOON + 10 * SECOND_NS)
+    of_other = (tokens(loose_scope, Window.MINUTE, 150), tokens(OTHER_KEY, Window.MINUTE, 200))
+    assert await told(ledger.reserve(other, of_other, tell=True)) == (150, 45, 50)
+    late = settled(other, 1, tokens=0, at_ns=NOON + 70 * SECOND_NS)
+    assert await told(ledger.settle(late, of_other)) == (150, 150, 0)
 
 
 async def test_leaving_gives_the_concurrency_back_once(rates: Rates) -> None:

@@ -340,7 +340,7 @@ async def told(work: Any) -> Any:
         answer = await work
     except Fault as fault:
         return fault.kind, fault.message, fault.retry_after_s, fault.money_left
-    return (answer.requests, answer.tokens, answer.quotas) if isinstance(answer, Admission) else answer
+    return (answer.requests, answer.quotas) if isinstance(answer, Admission) else answer
 
 
 async def play(ledger: Ledger, rates: Rates, limits: tuple[Limit, ...], steps: list[Any]) -> list[Any]:

@@ -14,7 +14,6 @@ from onevault.core.operations import FREE
 from onevault.core.records import Held, Settled
 from onevault.core.windows import NS_PER_S, day_and_month
 from onevault.stores.memory.ledger import MemoryLedger
-from onevault.stores.memory.minutes import TokenMinutes
 from onevault.stores.memory.rates import MemoryRates
 from onevault.stores.rollup import ScopeUsage
 
@@ -42,9 +41,8 @@ class Allowance:
     """
 
     def __init__(self, fallback_of: FallbackOf, *, processes: int) -> None:
-        minutes = TokenMinutes()
-        self.rates = MemoryRates(minutes=minutes)
-        self._ledger = MemoryLedger(minutes=minutes)
+        self.rates = MemoryRates()
+        self._ledger = MemoryLedger()
         self._fallback_of = fallback_of
         self._processes = processes
         self._days: dict[str, str] = {}

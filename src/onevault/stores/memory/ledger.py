@@ -37,17 +37,18 @@ class _Told:
     """The limits that a caller is told of, each with its scope and the place of its window among day, month and total; whose month is
     told where none is of money."""
 
-    __slots__ = ("money", "tokens", "user")
+    __slots__ = ("minutes", "money", "tokens", "user")
 
     def __init__(self, scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> None:
         rows = [(limit.scope, _PLACES[limit.window], limit) for limit in limits if is_told(limit)]
         self.money = [row for row in rows if row[2].metric is Metric.MONEY]
         self.tokens = [row for row in rows if row[2].metric is Metric.TOKENS]
+        self.minutes = [each for each in limits if each.metric is Metric.TOKENS and each.window is Window.MINUTE]
         self.user = told_scope(scopes)
 
 
 class MemoryLedger:
-    """Implements `ports.Ledger`. `minutes` is shared with the rates, whose headers tell of the tokens per minute."""
+    """Implements `ports.Ledger`. `minutes` are the tokens per minute; None: new ones."""
 
     def __init__(self, *, minutes: TokenMinutes | None = None) -> None:
         self._minutes = minutes if minutes is not None else TokenMinutes()
@@ -65,12 +66,14 @@ class MemoryLedger:
     async def reserve(self, held: Held, limits: Sequence[Limit], *, tell: bool = False) -> Reserved:
         """As `ports.Ledger.reserve`. Limits that are not about money or tokens are not the ledger's, and are passed over."""
         self._reserve(held, limits)
-        return Reserved(held, self._standing(held, held.at_ns, limits) if tell else None)
+        return Reserved(held, self._standing(held, limits, counts_ns=held.at_ns, now_ns=held.at_ns) if tell else None)
 
     async def settle(self, settled: Settled, limits: Sequence[Limit] | None = None) -> Standing | None:
         """As `ports.Ledger.settle`. A call whose hold is not known (it was held before a restart) counts in full."""
         self._settle(settled)
-        return None if limits is None else self._standing(settled, settled.started_ns, limits)
+        if limits is None:
+            return None
+        return self._standing(settled, limits, counts_ns=settled.started_ns, now_ns=settled.at_ns)
 
     async def reset(self, reset: QuotaReset) -> None:
         """As `ports.Ledger.reset`: money, tokens and requests of the running day and month. The total and the tokens of the
@@ -135,13 +138,13 @@ class MemoryLedger:
             slices.append(piece)
         self._hold(held, tuple(slices))
 
-    def _standing(self, record: Held | Settled, at_ns: int, limits: Sequence[Limit]) -> Standing:
+    def _standing(self, record: Held | Settled, limits: Sequence[Limit], *, counts_ns: int, now_ns: int) -> Standing:
         scopes, found = record.scopes, self._scopes
         if isinstance(limits, tuple):
             told = self._told.get(scopes, limits) or self._told.put(scopes, limits, _Told(scopes, limits))
         else:
             told = _Told(scopes, limits)
-        labels = (*day_and_month(at_ns, record.time_zone), TOTAL)
+        labels = (*day_and_month(counts_ns, record.time_zone), TOTAL)
         tightest: Limit | None = None
         tightest_left = spent = 0
         for scope, which, limit in told.money:
@@ -151,9 +154,11 @@ class MemoryLedger:
             if tightest is None or left < tightest_left:
                 tightest, tightest_left, spent = limit, left, usage.money
         quotas = self._quotas(told, labels) if told.tokens else ()
+        tokens = self._minutes.standing(told.minutes, now_ns) if told.minutes else None
         if tightest is None:
-            return Standing(Nanos(found.get(told.user, {}).get(labels[1], _NONE).money), quotas=quotas)
-        return Standing(Nanos(spent), Nanos(tightest.maximum), Nanos(max(0, tightest_left)), quotas)
+            in_month = found.get(told.user, {}).get(labels[1], _NONE).money
+            return Standing(Nanos(in_month), quotas=quotas, tokens=tokens)
+        return Standing(Nanos(spent), Nanos(tightest.maximum), Nanos(max(0, tightest_left)), quotas, tokens)
 
     def _quotas(self, told: _Told, labels: tuple[str, str, str]) -> tuple[QuotaStanding, ...]:
         tightest: list[tuple[int, Limit] | None] = [None, None]

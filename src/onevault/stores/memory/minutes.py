@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from onevault.core.identity import Limit, Metric, ScopeId, Window
+from onevault.core.identity import Limit, ScopeId
 from onevault.core.ports import RateStanding
 from onevault.core.windows import NS_PER_S
 from onevault.stores.memory.swept import Swept
@@ -105,11 +105,9 @@ class TokenMinutes:
         return minute
 
     def standing(self, limits: Sequence[Limit], now_ns: int) -> RateStanding | None:
-        """The tightest of the limits of tokens per minute. `reset_s` is when the oldest tokens leave, 0 if there are none."""
+        """The tightest of limits of tokens per minute. `reset_s` is when the oldest tokens leave, 0 if there are none."""
         tightest: RateStanding | None = None
         for limit in limits:
-            if limit.metric is not Metric.TOKENS or limit.window is not Window.MINUTE:
-                continue
             remaining, reset_s = limit.maximum, 0.0
             minute = self._minutes.get(limit.scope)
             if minute is not None:

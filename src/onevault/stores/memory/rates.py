@@ -15,7 +15,7 @@ from onevault.core.records import QuotaReset, Record, Settled
 from onevault.core.windows import NS_PER_S, day_and_month
 from onevault.policy.told import is_told
 from onevault.stores.memory.attempts import Attempts
-from onevault.stores.memory.minutes import MINUTE_NS, TokenMinutes
+from onevault.stores.memory.minutes import MINUTE_NS
 from onevault.stores.memory.refusals import over_concurrency, over_requests, window_ends_in_s
 from onevault.stores.memory.swept import Swept
 from onevault.stores.rollup import ScopeUsage
@@ -25,15 +25,14 @@ _Minute = tuple[deque[int], int, int]
 
 
 class MemoryRates:
-    """Implements `ports.Rates`. `minutes` is the ledger's: tokens are decided there, and told of here.
+    """Implements `ports.Rates`.
 
     Attempts per day and month are counted for every scope, limited or not, so that a limit set at noon knows of the morning.
     A scope is forgotten when its month is over. The minute is exact: it keeps the time of each attempt, so a limit of requests
     per minute costs up to 40 bytes for each of them, and a scope without such a limit costs nothing.
     """
 
-    def __init__(self, *, minutes: TokenMinutes | None = None) -> None:
-        self._minutes = minutes if minutes is not None else TokenMinutes()
+    def __init__(self) -> None:
         self._scopes: Swept[ScopeId, Attempts] = Swept(Attempts.is_idle)
         self._running: dict[str, tuple[Attempts, ...]] = {}
 
@@ -52,9 +51,8 @@ class MemoryRates:
 
         `requests.reset_s` is when the oldest attempt leaves the tightest minute, that is when one more is let in.
         """
-        tokens = self._minutes.standing(principal.limits, now_ns)
         if call_id in self._running:
-            return Admission(call_id, principal, None, tokens)
+            return Admission(call_id, principal, None)
         day, month = day_and_month(now_ns, principal.time_zone)
         scopes = self._attempts_of(principal.scopes, now_ns)
         minutes: dict[ScopeId, _Minute] = {}
@@ -100,7 +98,6 @@ class MemoryRates:
             call_id,
             principal,
             _tightest(minutes),
-            tokens,
             tuple(quota for quota in (of_day, of_month) if quota is not None) if of_day or of_month else (),
         )
 

@@ -41,16 +41,38 @@ local function money_left(limits, scopes, day, month, held_high, held_low)
   return least_high, least_low
 end
 
+-- { maximum, remaining, nanoseconds until the oldest tokens leave }. A settlement that comes late is no clock that was set back.
+local function standing_of_tokens(key, maximum, s, ns)
+  local minute, reset_ns = tokens_of(key), 0
+  if minute.oldest <= minute.newest then
+    local newest = slice(minute, minute.newest)
+    if between_ns(s, ns, newest[3], newest[4]) > CLOCK_STEP_NS then
+      s, ns = newest[3], newest[4]
+    else
+      s, ns = advance_tokens(minute, s, ns)
+    end
+  end
+  if minute.oldest <= minute.newest then
+    local oldest = slice(minute, minute.oldest)
+    reset_ns = between_ns(s, ns, oldest[3] + MINUTE_S, oldest[4])
+  end
+  return { maximum, math.max(0, maximum - minute.sum), reset_ns }
+end
+
 -- Where the caller stands in the limits that are told, each { its number, as above }: the number of the one of money with the least
--- left (0: none), what is spent and left in it, and the numbers of the tightest of tokens per day and month and what is left of them.
-local function standing(told, scopes, day, month)
-  if #told == 0 then return false end
+-- left (0: none), what is spent and left in it, the numbers of the tightest of tokens per day and month and what is left of them }, and
+-- the tightest of tokens per minute.
+local function standing(told, scopes, day, month, s, ns)
+  if #told == 0 then return false, false end
   local number, spent_high, spent_low, left_high, left_low = 0, 0, 0, 0, 0
-  local tokens, tokens_left = { 0, 0 }, { 0, 0 }
+  local tokens, tokens_left, tightest = { 0, 0 }, { 0, 0 }, false
   for _, limit in ipairs(told) do
     local kind, which = limit[2], limit[4]
     local figures = window(scopes[limit[3] * KEYS_OF_SCOPE + 1], which == 1 and day or which == 2 and month or '')
-    if kind == PER_WINDOW_TOKENS then
+    if kind == PER_MINUTE_TOKENS then
+      local found = standing_of_tokens(scopes[limit[3] * KEYS_OF_SCOPE + TOKEN_MINUTE], limit[5], s, ns)
+      if not tightest or found[2] < tightest[2] then tightest = found end
+    elseif kind == PER_WINDOW_TOKENS then
       local left = limit[5] - figures[TOKENS] - figures[TOKENS_HELD]
       if tokens[which] == 0 or left < tokens_left[which] then tokens[which], tokens_left[which] = limit[1], left end
     elseif kind == PER_WINDOW_MONEY then
@@ -63,7 +85,7 @@ local function standing(told, scopes, day, month)
       spent_high, spent_low = figures[MONEY], figures[MONEY + 1]
     end
   end
-  return { number, spent_high, spent_low, left_high, left_low, tokens[1], tokens_left[1], tokens[2], tokens_left[2] }
+  return { number, spent_high, spent_low, left_high, left_low, tokens[1], tokens_left[1], tokens[2], tokens_left[2] }, tightest
 end
 
 -- The windows of the first `count` scopes of an operation, to be changed.
@@ -88,13 +110,13 @@ function operations.reserve(key, scopes, given)
   local id, s, ns, high, low, tokens, count, day, month, hold, limits, told = unpack(given)
   local call = call_of(key)
   if call.settled == VOID then return { GIVEN_UP } end
-  if call.settled then return { OK, false, standing(told, scopes, day, month) } end
+  if call.settled then return { OK, false, standing(told, scopes, day, month, s, ns) } end
   -- Of what is asked, so much is held already: the windows have it in them.
   local held = call.hold or NOTHING
   local more_high, more_low, more_tokens = 0, 0, math.max(0, tokens - held[3])
   if is_more(high, low, held[1], held[2]) then more_high, more_low = normal(high - held[1], low - held[2]) end
   if call.hold and more_high == 0 and more_low == 0 and more_tokens == 0 then
-    return { OK, true, standing(told, scopes, day, month) }
+    return { OK, true, standing(told, scopes, day, month, s, ns) }
   end
   local minutes = {}
   for number, limit in ipairs(limits) do
@@ -128,7 +150,7 @@ function operations.reserve(key, scopes, given)
     held[1], held[2] = normal(held[1] + more_high, held[2] + more_low)
     held[3] = held[3] + more_tokens
     changed(key, call, id, false)
-    return { OK, true, standing(told, scopes, day, month) }
+    return { OK, true, standing(told, scopes, day, month, s, ns) }
   end
   local slices = {}
   for _, counted in ipairs(minutes) do
@@ -141,7 +163,7 @@ function operations.reserve(key, scopes, given)
   end)
   call.hold = { high, low, tokens, hold, slices }
   changed(key, call, id, true)
-  return { OK, true, standing(told, scopes, day, month) }
+  return { OK, true, standing(told, scopes, day, month, s, ns) }
 end
 
 -- Takes a hold out of its windows, and puts a cost, tokens and requests there instead.
@@ -159,14 +181,14 @@ end
 
 -- `released`: there was no answer to its reservation, which is given up. `if_open`: only if something is held or put down for it.
 function operations.settle(key, scopes, given)
-  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said, told, if_open =
+  local id, was_held, released, high, low, held_high, held_low, tokens, count, day, month, hold_said, told, if_open, s, ns =
     unpack(given)
   local call = call_of(key)
   local hold, put_down = call.hold, type(call.settled) == 'table' and call.settled
-  if if_open and not hold and not put_down then return { OK, false } end
+  if if_open and not hold and not put_down then return { OK, false, false } end
   if hold and hold[4] ~= hold_said then return { MOVED, hold[4] } end
   if not hold and (call.settled == true or not (was_held or released)) then
-    return { OK, standing(told, scopes, day, month) }
+    return { OK, standing(told, scopes, day, month, s, ns) }
   end
   if hold then
     held_high, held_low = hold[1], hold[2]
@@ -185,7 +207,7 @@ function operations.settle(key, scopes, given)
   end
   call.hold, call.settled = false, not released or VOID
   changed(key, call, id, false)
-  return { OK, standing(told, scopes, day, month) }
+  return { OK, standing(told, scopes, day, month, s, ns) }
 end
 
 -- Ends the leases of a call that nobody renews. The first time it is asked without knowing the call's scopes, and told them.

@@ -19,7 +19,7 @@ from onevault.stores.by_identity import ByIdentity
 from onevault.stores.memory.refusals import over_held, over_tokens_per_minute
 from onevault.stores.redis.batches import OWED, Batches
 from onevault.stores.redis.leases import HELD, Leases, hold_named, windows_of_hold
-from onevault.stores.redis.limits import LedgerLimits, ledger_limits, quotas_told
+from onevault.stores.redis.limits import LedgerLimits, ledger_limits, quotas_told, rate_told
 from onevault.stores.redis.operations import GIVEN_UP, MOVED, REFUSED, Answer, Operation
 
 TenantOf = Callable[[ScopeId], str]
@@ -51,7 +51,7 @@ class RedisLedger:
         counted_keys = scope_keys = keys.of_scopes(plan.scopes)
 
         def release() -> Operation:
-            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold, (), False)
+            nothing = (call_id, False, True, 0, 0, 0, 0, 0, plan.counted, day, month, hold, (), False, 0, 0)
             return Operation("settle", call_key, counted_keys, nothing, is_owed=True)
 
         given = (
@@ -75,7 +75,7 @@ class RedisLedger:
             raise self._batches.away()
         if answer[1]:
             self.leases.begin(lane, call_id, HELD)
-        return Reserved(held, _standing(answer[2], plan))
+        return Reserved(held, _standing(answer[2], answer[3], plan))
 
     async def settle(
         self, settled: Settled, limits: Sequence[Limit] | None = None, *, if_open: bool = False
@@ -103,12 +103,12 @@ class RedisLedger:
             self.leases.end(call_id, HELD)
 
         while True:
-            given = (*figures, counted, day, month, hold, told, if_open)
+            given = (*figures, counted, day, month, hold, told, if_open, *divmod(settled.at_ns, NS_PER_S))
             scope_keys = keys.of_scopes(scopes)
             operation = Operation("settle", keys.call(call_id), scope_keys, given, is_owed=True, after=over)
             answer = await self._batches.ask(lane, operation)
             if answer[0] != MOVED:
-                return _standing(answer[1], plan) if answer is not OWED else None
+                return _standing(answer[1], answer[2], plan) if answer is not OWED else None
             # It was held in other windows than its settlement says: those of the hold count, and nobody's standing in them is known.
             hold, told = answer[1], ()
             day, month, scopes = windows_of_hold(hold)
@@ -163,15 +163,15 @@ def _refusal(answer: Answer, plan: LedgerLimits, held: Held) -> Fault:
     return refusal
 
 
-def _standing(answer: list[int] | bool, plan: LedgerLimits) -> Standing | None:
+def _standing(answer: list[int] | bool, of_minute: list[int] | bool, plan: LedgerLimits) -> Standing | None:
     if isinstance(answer, bool):
         return None
     number, spent_usd, spent, left_usd, left, *quotas = answer
-    found = quotas_told(plan.of, quotas)
+    found, tokens = quotas_told(plan.of, quotas), rate_told(of_minute)
     if not number:
-        return Standing(_nanos(spent_usd, spent), quotas=found)
+        return Standing(_nanos(spent_usd, spent), quotas=found, tokens=tokens)
     maximum = Nanos(plan.of[number - 1].maximum)
-    return Standing(_nanos(spent_usd, spent), maximum, Nanos(max(0, _nanos(left_usd, left))), found)
+    return Standing(_nanos(spent_usd, spent), maximum, Nanos(max(0, _nanos(left_usd, left))), found, tokens)
 
 
 def _nanos(dollars: int, nanos: int) -> Nanos:

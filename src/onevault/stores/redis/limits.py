@@ -9,7 +9,8 @@ import msgspec
 
 from onevault.core.identity import Limit, Metric, ScopeId, Window
 from onevault.core.money import NANOS_PER_USD
-from onevault.core.ports import QuotaStanding
+from onevault.core.ports import QuotaStanding, RateStanding
+from onevault.core.windows import NS_PER_S
 from onevault.policy.told import is_told, told_scope
 
 _TOKENS_MAX: Final = 2**53
@@ -20,7 +21,7 @@ _PER_MINUTE, _CONCURRENT, _PER_CALENDAR = 1, 2, 3
 
 class LedgerLimits(msgspec.Struct, frozen=True):
     """`scopes` begin with the `counted` ones, after which come those that only have a limit; `of` are the limits in `given`; `told` are
-    those whose standing is told, each behind its number in `of` (from 1); with none of money among them, the month of the user."""
+    those whose standing is told, each behind its number in `of` (from 1); with none of money among them, the month of the user, too."""
 
     scopes: tuple[ScopeId, ...]
     counted: int
@@ -31,11 +32,10 @@ class LedgerLimits(msgspec.Struct, frozen=True):
 
 
 class RatesLimits(msgspec.Struct, frozen=True):
-    """`given` are limits of attempts and concurrency, `tokens` those of tokens per minute, whose standing is told."""
+    """`given` are limits of attempts and concurrency."""
 
     joined: str
     given: tuple[tuple[int, ...], ...]
-    tokens: tuple[tuple[int, int], ...]
     of: tuple[Limit, ...]
 
 
@@ -59,7 +59,11 @@ def ledger_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> Ledge
         else:
             given.append((_TOKENS, scope, _PLACES[limit.window], min(limit.maximum, _TOKENS_MAX), 0))
         of.append(limit)
-    told = [(place, *given[place - 1]) for place, limit in enumerate(of, start=1) if is_told(limit)]
+    told = [
+        (place, *given[place - 1])
+        for place, limit in enumerate(of, start=1)
+        if is_told(limit) or limit.window is Window.MINUTE
+    ]
     if all(kind != _MONEY for _, kind, *_ in told):
         told.append((0, _SPENT, everywhere.index(told_scope(scopes)), _PLACES[Window.MONTH], 0, 0))
     return LedgerLimits(tuple(everywhere), len(scopes), "\n".join(scopes), tuple(given), tuple(of), tuple(told))
@@ -68,13 +72,10 @@ def ledger_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> Ledge
 def rates_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> RatesLimits:
     """Limits of attempts and concurrency. Raises ValueError for a window that attempts are not counted in."""
     given: list[tuple[int, ...]] = []
-    tokens: list[tuple[int, int]] = []
     of: list[Limit] = []
     for limit in limits:
         metric, window = limit.metric, limit.window
-        if metric is Metric.TOKENS and window is Window.MINUTE:
-            tokens.append((scopes.index(limit.scope), min(limit.maximum, _TOKENS_MAX)))
-        elif metric is Metric.CONCURRENCY:
+        if metric is Metric.CONCURRENCY:
             given.append((_CONCURRENT, scopes.index(limit.scope), _PLACES[Window.TOTAL], limit.maximum, 0))
             of.append(limit)
         elif metric is Metric.REQUESTS:
@@ -83,7 +84,15 @@ def rates_limits(scopes: tuple[ScopeId, ...], limits: Sequence[Limit]) -> RatesL
             kind = _PER_MINUTE if window is Window.MINUTE else _PER_CALENDAR
             given.append((kind, scopes.index(limit.scope), _PLACES.get(window, 0), limit.maximum, int(is_told(limit))))
             of.append(limit)
-    return RatesLimits("\n".join(scopes), tuple(given), tuple(tokens), tuple(of))
+    return RatesLimits("\n".join(scopes), tuple(given), tuple(of))
+
+
+def rate_told(answer: Sequence[int] | bool) -> RateStanding | None:
+    """How the caller stands in the tightest limit per minute, from its maximum, what is left of it, and the nanoseconds until more is."""
+    if isinstance(answer, bool):
+        return None
+    maximum, remaining, reset_ns = answer
+    return RateStanding(maximum, remaining, reset_ns / NS_PER_S)
 
 
 def quotas_told(of: tuple[Limit, ...], answer: Sequence[int]) -> tuple[QuotaStanding, ...]:

@@ -3,22 +3,6 @@
 local OK, REFUSED, MOVED, GIVEN_UP = 0, 1, 2, 3
 local operations = {}
 
--- The tightest of the limits of tokens per minute: { maximum, remaining, nanoseconds until the oldest leave }.
-local function standing_of_tokens(scopes, limits, s, ns)
-  local tightest = false
-  for _, limit in ipairs(limits) do
-    local minute = tokens_of(scopes[limit[1] * KEYS_OF_SCOPE + TOKEN_MINUTE])
-    local at_s, at_ns = advance_tokens(minute, s, ns)
-    local remaining, reset_ns = math.max(0, limit[2] - minute.sum), 0
-    if minute.oldest <= minute.newest then
-      local oldest = slice(minute, minute.oldest)
-      reset_ns = between_ns(at_s, at_ns, oldest[3] + MINUTE_S, oldest[4])
-    end
-    if not tightest or remaining < tightest[2] then tightest = { limit[2], remaining, reset_ns } end
-  end
-  return tightest
-end
-
 -- How long until one more attempt fits, -1 for never.
 local function attempt_fits_in_ns(minute, maximum, s, ns)
   if maximum <= 0 then return -1 end
@@ -37,10 +21,9 @@ local function change_running(scopes, first, last, by)
 end
 
 function operations.admit(key, scopes, given)
-  local id, s, ns, count, joined, day, month, limits, token_limits = unpack(given)
-  local tokens = standing_of_tokens(scopes, token_limits, s, ns)
+  local id, s, ns, count, joined, day, month, limits = unpack(given)
   local call = call_of(key)
-  if call.run then return { OK, false, tokens, {} } end
+  if call.run then return { OK, false, {} } end
   local minutes, quotas, quotas_left = {}, { 0, 0 }, { 0, 0 }
   for number, limit in ipairs(limits) do
     local kind, scope, which, maximum, is_told = unpack(limit)
@@ -83,7 +66,7 @@ function operations.admit(key, scopes, given)
   change_running(scopes, 1, count, 1)
   call.run = joined
   changed(key, call, id, true)
-  return { OK, tightest, tokens, { quotas[1], quotas_left[1], quotas[2], quotas_left[2] } }
+  return { OK, tightest, { quotas[1], quotas_left[1], quotas[2], quotas_left[2] } }
 end
 
 function operations.leave(key, scopes, given)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from onevault.core.faults import Fault
 from onevault.core.identity import Metric, Principal, Window
-from onevault.core.ports import Admission, RateStanding
+from onevault.core.ports import Admission
 from onevault.core.records import QuotaReset
 from onevault.core.windows import NS_PER_S, day_and_month
 from onevault.stores.by_identity import ByIdentity
@@ -15,12 +15,12 @@ from onevault.stores.memory.refusals import over_concurrency, over_requests, win
 from onevault.stores.redis.batches import Batches
 from onevault.stores.redis.leases import RUNNING, Leases
 from onevault.stores.redis.ledger import TenantOf
-from onevault.stores.redis.limits import RatesLimits, quotas_told, rates_limits
+from onevault.stores.redis.limits import RatesLimits, quotas_told, rate_told, rates_limits
 from onevault.stores.redis.operations import REFUSED, Answer, Operation
 
 
 class RedisRates:
-    """Implements `ports.Rates`. Tokens per minute are decided by the ledger of the same store, and told of here."""
+    """Implements `ports.Rates`."""
 
     def __init__(self, batches: Batches, leases: Leases, tenant_of: TenantOf) -> None:
         self._batches = batches
@@ -36,7 +36,7 @@ class RedisRates:
         lane = self._batches.lane(principal.tenant_id)
         day, month = day_and_month(now_ns, principal.time_zone)
         scope_keys = lane.keys.of_scopes(scopes)
-        given = (call_id, *divmod(now_ns, NS_PER_S), len(scopes), plan.joined, day, month, plan.given, plan.tokens)
+        given = (call_id, *divmod(now_ns, NS_PER_S), len(scopes), plan.joined, day, month, plan.given)
 
         def leave() -> Operation:
             return Operation("leave", call_key, scope_keys, (call_id, len(scopes), plan.joined), is_owed=True)
@@ -46,9 +46,7 @@ class RedisRates:
         if answer[0] == REFUSED:
             raise _refusal(answer, plan, principal, now_ns)
         self._leases.begin(lane, call_id, RUNNING)
-        return Admission(
-            call_id, principal, _standing(answer[1]), _standing(answer[2]), quotas_told(plan.of, answer[3])
-        )
+        return Admission(call_id, principal, rate_told(answer[1]), quotas_told(plan.of, answer[2]))
 
     async def leave(self, admission: Admission) -> None:
         """As `ports.Rates.leave`. Returns when the store has taken it, or is known not to answer: then it is owed."""
@@ -79,10 +77,3 @@ def _refusal(answer: Answer, plan: RatesLimits, principal: Principal, now_ns: in
         return over_requests(limit, retry_after_s=wait_ns / NS_PER_S if wait_ns >= 0 else None)
     wait_s = window_ends_in_s(limit.window, at_ns=now_ns, time_zone=principal.time_zone)
     return over_requests(limit, retry_after_s=wait_s)
-
-
-def _standing(answer: list[int] | bool) -> RateStanding | None:
-    if isinstance(answer, bool):
-        return None
-    maximum, remaining, reset_ns = answer
-    return RateStanding(maximum, remaining, reset_ns / NS_PER_S)
