@@ -233,12 +233,28 @@ def test_a_streams_headers_have_what_is_held_for_it(gateway: GatewayProcess) -> 
 )
 def test_who_is_refused_is_told_when_to_come_back(gateway: GatewayProcess, limits: dict[str, Any], window: str) -> None:
     key = gateway.new_key(organization={"time_zone": ZONE}, user=limits)
+    headers, told = {}, {"day": "-day", "month": "-month"}.get(window, "")
     for _ in range(40):
+        before = headers
         latest = 60.0 if window == "minute" else 0.0 if window == "never" else until_end_of(window)
         status, headers, _ = ask(gateway, key)
         if status != 200:
             break
     assert status in (402, 429)
+    limit, maximum = next(iter(limits.items()))
+    if limit.startswith("max_cost"):
+        assert not [name for name in headers if name.startswith(("x-ratelimit", "x-gateway-l"))]
+    elif limit.endswith("_usd"):
+        assert float(headers["x-gateway-limit-usd"]) == maximum
+        assert headers["x-gateway-remaining-usd"] == before["x-gateway-remaining-usd"]
+        assert headers["x-gateway-usage-usd"] == before["x-gateway-usage-usd"]
+    else:
+        suffix = (
+            f"{'tokens' if 'token' in limit else 'requests'}{told or ('-day' if limit == 'daily_token_limit' else '')}"
+        )
+        assert headers[f"x-ratelimit-limit-{suffix}"] == str(maximum)
+        assert headers[f"x-ratelimit-remaining-{suffix}"] == before.get(f"x-ratelimit-remaining-{suffix}", str(maximum))
+        assert seconds_of(headers[f"x-ratelimit-reset-{suffix}"]) > 0
     if window == "never":
         assert "retry-after" not in headers
     else:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 import msgspec
 
+from onevault.api.headers import reached_headers
 from onevault.core.faults import Fault, FaultKind
 
 Headers = list[tuple[bytes, bytes]]
@@ -54,7 +55,7 @@ _RETRY_AFTER_DEFAULT_S = {FaultKind.OVERLOADED: 1.0, FaultKind.STORE_UNAVAILABLE
 
 def fault_headers(fault: Fault) -> Headers:
     """`retry-after` (whole seconds, rounded up) and its exact twin in ms; whether a client should try again by itself; how
-    often the gateway did."""
+    often the gateway did; and how the limit stands that refused the call."""
     headers: Headers = [(b"x-gateway-attempts", b"%d" % fault.attempts)] if fault.attempts else []
     wait = fault.retry_after_s if fault.retry_after_s is not None else _RETRY_AFTER_DEFAULT_S.get(fault.kind)
     if wait is not None:
@@ -64,6 +65,7 @@ def fault_headers(fault: Fault) -> Headers:
         headers.append((b"x-should-retry", b"false"))
     if fault.kind is FaultKind.UNAUTHENTICATED:
         headers.append((b"www-authenticate", b"Bearer"))
+    headers += reached_headers(fault.reached)
     return headers
 
 

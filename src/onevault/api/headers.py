@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onevault.api.asgi import Headers
-from onevault.core.identity import Window
-from onevault.core.money import format_usd
+from onevault.core.faults import LimitReached
+from onevault.core.identity import Metric, Window
+from onevault.core.money import Nanos, format_usd
 from onevault.core.operations import Dialect
 from onevault.core.ports import QuotaStanding, RateStanding, Standing
 from onevault.core.windows import seconds_to_next_day, seconds_to_next_month
@@ -27,6 +28,14 @@ def _names(kind: str) -> _Names:
 
 _REQUESTS, _REQUESTS_DAY, _REQUESTS_MONTH = _names("requests"), _names("requests-day"), _names("requests-month")
 _TOKENS, _TOKENS_DAY, _TOKENS_MONTH = _names("tokens"), _names("tokens-day"), _names("tokens-month")
+_NAMES = {
+    (Metric.REQUESTS, Window.MINUTE): _REQUESTS,
+    (Metric.REQUESTS, Window.DAY): _REQUESTS_DAY,
+    (Metric.REQUESTS, Window.MONTH): _REQUESTS_MONTH,
+    (Metric.TOKENS, Window.MINUTE): _TOKENS,
+    (Metric.TOKENS, Window.DAY): _TOKENS_DAY,
+    (Metric.TOKENS, Window.MONTH): _TOKENS_MONTH,
+}
 _ANTHROPIC = ("anthropic-messages", "anthropic-count-tokens")
 
 
@@ -72,6 +81,22 @@ def rate_headers(answer: Answer, headers: Headers, *, now_ns: int) -> None:
         _quota(quota, _REQUESTS_DAY, _REQUESTS_MONTH, headers, now_ns=now_ns, time_zone=time_zone)
     for quota in standing.quotas if standing is not None else ():
         _quota(quota, _TOKENS_DAY, _TOKENS_MONTH, headers, now_ns=now_ns, time_zone=time_zone)
+
+
+def reached_headers(reached: LimitReached | None) -> Headers:
+    """Where the caller stands in the limit that refused its call, under the same names as in an answer."""
+    if reached is None:
+        return []
+    limit = reached.limit
+    if limit.metric is Metric.MONEY:
+        return money_headers(Standing(Nanos(reached.spent), Nanos(limit.maximum), Nanos(reached.left)))
+    names = _NAMES.get((limit.metric, limit.window))
+    if names is None:
+        return []
+    headers: Headers = [(names[0], b"%d" % limit.maximum), (names[1], b"%d" % reached.left)]
+    if reached.reset_s is not None:
+        headers.append((names[2], _duration(reached.reset_s)))
+    return headers
 
 
 def _rate(standing: RateStanding, names: _Names, headers: Headers) -> None:

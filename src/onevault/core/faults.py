@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 from onevault.core.events import Event
 from onevault.core.identity import Limit
 
@@ -31,6 +33,16 @@ class FaultKind(StrEnum):
     OVERLOADED = "OVERLOADED"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     PROVIDER_TIMEOUT = "PROVIDER_TIMEOUT"
+
+
+class LimitReached(msgspec.Struct, frozen=True):
+    """The limit that refused a call, and where its caller stands in it: what is left, neither used nor spoken for; of money what was
+    spent; and when more of it is free (None: never, or the call alone is above it)."""
+
+    limit: Limit
+    left: int = 0
+    spent: int = 0
+    reset_s: float | None = None
 
 
 class Fault(Exception):
@@ -65,6 +77,8 @@ class Fault(Exception):
         """Of a refused hold of money: the nanos that all its limits together afforded at that moment. Never shown to anybody."""
         self.limit: Limit | None = None
         """Of a call refused for want of money, tokens, or requests of its day or month: the limit that is used up. Never shown either."""
+        self.reached: LimitReached | None = None
+        """Of a call that a limit refused, and which is the caller's business: for the headers."""
         self.read_before: list[Event] = []
         """Of an answer that breaks: the events of the same bytes that came before the break and are still to be delivered."""
 

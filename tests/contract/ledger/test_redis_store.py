@@ -339,7 +339,7 @@ async def told(work: Any) -> Any:
     try:
         answer = await work
     except Fault as fault:
-        return fault.kind, fault.message, fault.retry_after_s, fault.money_left
+        return fault.kind, fault.message, fault.retry_after_s, fault.money_left, fault.reached
     return (answer.requests, answer.quotas) if isinstance(answer, Admission) else answer
 
 

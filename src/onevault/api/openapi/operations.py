@@ -32,8 +32,15 @@ _STATUSES = {
 }
 _READ = ("400", "401", "404")
 _SAID_WITH_FAULTS = {
-    "402": ("x-should-retry",),
-    "429": ("retry-after", "retry-after-ms", "x-should-retry"),
+    "402": ("x-should-retry", "x-gateway-usage-usd", "x-gateway-limit-usd", "x-gateway-remaining-usd"),
+    "429": (
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
     "503": ("retry-after", "retry-after-ms"),
 }
 _OTHER_WINDOWS = "`-requests-month`, `-tokens-day` and `-tokens-month` likewise"

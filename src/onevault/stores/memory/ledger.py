@@ -207,9 +207,10 @@ class MemoryLedger:
                 if all(minute is not other for other, _ in minutes):
                     minutes.append((minute, counted_at_ns))
                 continue
-            used = 0
+            used = spent = 0
             usage = self._usage(limit, day, month)
             if usage is not None:
+                spent = usage.money
                 used = (
                     usage.money + usage.held - amount_held
                     if metric is Metric.MONEY
@@ -217,7 +218,14 @@ class MemoryLedger:
                 )
             if used + needed > limit.maximum:
                 fits_alone = needed <= limit.maximum
-                refusal = over_held(limit, fits_alone=fits_alone, at_ns=at_ns, time_zone=held.time_zone)
+                refusal = over_held(
+                    limit,
+                    fits_alone=fits_alone,
+                    left=limit.maximum - used,
+                    spent=spent,
+                    at_ns=at_ns,
+                    time_zone=held.time_zone,
+                )
                 if metric is Metric.MONEY:
                     refusal.money_left = self._money_left(limits, day, month, amount_held=amount_held)
                 raise refusal
@@ -248,7 +256,8 @@ class MemoryLedger:
         counted_at_ns = minute.advance(at_ns)
         if minute.tokens + tokens > limit.maximum:
             wait_s = minute.fits_in_s(tokens, limit.maximum, counted_at_ns)
-            raise over_tokens_per_minute(limit, retry_after_s=wait_s)
+            standing = self._minutes.standing((limit,), at_ns)
+            raise over_tokens_per_minute(limit, retry_after_s=wait_s, standing=standing)
         return minute, counted_at_ns
 
     def _hold(self, held: Held, slices: tuple[TokenSlice, ...]) -> None:

@@ -125,7 +125,8 @@ function operations.reserve(key, scopes, given)
         local minute = tokens_of(scopes[limit[2] * KEYS_OF_SCOPE + TOKEN_MINUTE])
         local at_s, at_ns = advance_tokens(minute, s, ns)
         if minute.sum + more_tokens > limit[4] then
-          return { REFUSED, number, tokens_fit_in_ns(minute, more_tokens, limit[4], at_s, at_ns) }
+          local wait_ns = tokens_fit_in_ns(minute, more_tokens, limit[4], at_s, at_ns)
+          return { REFUSED, number, wait_ns, standing_of_tokens(scopes[limit[2] * KEYS_OF_SCOPE + TOKEN_MINUTE], limit[4], s, ns) }
         end
         local is_new = true
         for _, other in ipairs(minutes) do is_new = is_new and other[1] ~= minute end
@@ -136,8 +137,13 @@ function operations.reserve(key, scopes, given)
       local ask_high, ask_low, ask_tokens = high, low, tokens
       if figures then ask_high, ask_low, ask_tokens = more_high, more_low, more_tokens end
       if not leaves_room(figures, limit, ask_high, ask_low, ask_tokens) then
-        if limit[1] == PER_WINDOW_TOKENS then return { REFUSED, number, -1 } end
-        return { REFUSED, number, -1, money_left(limits, scopes, day, month, held[1], held[2]) }
+        figures = figures or NO_FIGURES
+        if limit[1] == PER_WINDOW_TOKENS then
+          return { REFUSED, number, -1, limit[4] - figures[TOKENS] - figures[TOKENS_HELD] + held[3] }
+        end
+        local all_high, all_low = money_left(limits, scopes, day, month, held[1], held[2])
+        local left_high, left_low = money_left({ limit }, scopes, day, month, held[1], held[2])
+        return { REFUSED, number, -1, all_high, all_low, left_high, left_low, figures[MONEY], figures[MONEY + 1] }
       end
     end
   end

@@ -154,10 +154,18 @@ class RedisLedger:
 def _refusal(answer: Answer, plan: LedgerLimits, held: Held) -> Fault:
     limit, wait_ns = plan.of[answer[1] - 1], answer[2]
     if limit.window is Window.MINUTE:
-        return over_tokens_per_minute(limit, retry_after_s=wait_ns / NS_PER_S if wait_ns >= 0 else None)
+        wait_s = wait_ns / NS_PER_S if wait_ns >= 0 else None
+        return over_tokens_per_minute(limit, retry_after_s=wait_s, standing=rate_told(answer[3]))
     is_money = limit.metric is Metric.MONEY
     fits_alone = (held.amount if is_money else held.tokens) <= limit.maximum
-    refusal = over_held(limit, fits_alone=fits_alone, at_ns=held.at_ns, time_zone=held.time_zone)
+    refusal = over_held(
+        limit,
+        fits_alone=fits_alone,
+        left=_nanos(answer[5], answer[6]) if is_money else answer[3],
+        spent=_nanos(answer[7], answer[8]) if is_money else 0,
+        at_ns=held.at_ns,
+        time_zone=held.time_zone,
+    )
     if is_money:
         refusal.money_left = max(0, _nanos(answer[3], answer[4]))
     return refusal

@@ -10,7 +10,8 @@ Answer: TypeAlias = list[Any]
 """One of:
 
 - `[OK, …]`
-- `[REFUSED, number of the limit from 1, nanoseconds to wait or -1]`, and for a limit of money what is left: dollars, nanos
+- `[REFUSED, number of the limit from 1, nanoseconds to wait or -1]`; then for tokens per minute the standing, for others of tokens what
+  is left, and for a limit of money, each as dollars and nanos: what is left of all together, what is left of this one, what was spent
 - `[MOVED, what the store knows of the call]`: it counts elsewhere than was said
 - `[GIVEN_UP]`: a reservation that was taken back because nobody had learnt of it
 """
