@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from onevault.admin import commands
+from onevault.admin import key_commands as commands
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -19,7 +19,7 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateKey, RotateKey, UpdateKey
-from onevault.admin.outputs import KeyOut, NewKeyOut, PageOut, key_out, new_key_out
+from onevault.admin.outputs import KeyOut, NewKeyOut, PageOut, key_out, new_key_out, page_out
 from onevault.core.faults import Fault, FaultKind
 
 _ALL_DEFAULTS = CreateKey.model_validate({})
@@ -52,21 +52,15 @@ def key_routes(desk: Desk) -> APIRouter:
     @routes.get("", responses=errors(404), summary="List a user's API keys")
     async def list_keys(user_id: str, query: ListQuery, actor: ActorOf) -> PageOut[KeyOut]:
         """Revoked ones too."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            register.user(user_id)
-            page = register.keys(user_id, query.after, limit=query.limit)
-        return PageOut(
-            data=[key_out(entry) for entry in page.entries], has_more=page.after is not None, next_cursor=page.after
-        )
+        register = await desk.seen_by(actor)
+        register.user(user_id)
+        page = register.keys(user_id, query.after, limit=query.limit)
+        return page_out(page, key_out)
 
     @routes.get("/{key_id}", responses=errors(404), summary="Read an API key")
     async def read_key(user_id: str, key_id: str, response: Response, actor: ActorOf) -> KeyOut:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            key = register.key(user_id, key_id)
+        register = await desk.seen_by(actor)
+        key = register.key(user_id, key_id)
         etag(response, key.version)
         return key_out(key)
 

@@ -13,13 +13,13 @@ from starlette.exceptions import HTTPException
 from onevault.admin.api_keys import key_routes
 from onevault.admin.audit import audit_routes
 from onevault.admin.bulk import bulk_routes
-from onevault.admin.commands import Office
 from onevault.admin.deps import AdminDeps
 from onevault.admin.door import Door
 from onevault.admin.errors import error_body, fault_of_problems
 from onevault.admin.events import event_routes
 from onevault.admin.http import Desk
 from onevault.admin.idempotency import Idempotency
+from onevault.admin.office import Office
 from onevault.admin.operations import operation_routes
 from onevault.admin.organizations import organization_routes
 from onevault.admin.provider_keys import provider_key_routes

@@ -10,11 +10,11 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from onevault.admin.commands import Office
 from onevault.admin.exporting import exported
 from onevault.admin.http import ID, ActorOf, Desk, StrictRoute, errors
 from onevault.admin.import_report import ImportOut, RefusedLine
 from onevault.admin.importing import LINES_PER_TRANSACTION, Import
+from onevault.admin.office import Office
 
 LINE_BYTES_MAX = 64 * 1024
 JSON_LINES = "application/x-ndjson"
@@ -53,8 +53,7 @@ def bulk_routes(desk: Desk) -> APIRouter:
         in it: of a key only what it may do; and no webhook's address."""
         office: Office = desk.office.of(actor)
         if query.org_id is not None:
-            async with office.register.lock:
-                await office.register.refresh()
+            async with office.register.newest():
                 office.register.organization(query.org_id)
         return StreamingResponse(exported(office, actor=actor, org_id=query.org_id), media_type=JSON_LINES)
 

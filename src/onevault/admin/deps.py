@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from onevault.admin.commands import RandomBytes, as_written
 from onevault.admin.errors import StatusOf
+from onevault.admin.office import RandomBytes, as_written
 from onevault.config.schema import ProviderSettings
 from onevault.core.delivery import Deliveries, NoticeStore
 from onevault.core.identity import AdminKey

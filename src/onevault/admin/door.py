@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from onevault.admin.commands import Actor
 from onevault.admin.errors import StatusOf, error_body
+from onevault.admin.office import Actor
 from onevault.admin.people import ACTOR as SIGNED_IN
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, Role, Status

@@ -78,10 +78,8 @@ def event_routes(desk: Desk) -> APIRouter:
     )
     async def read_webhook_secret(org_id: str, actor: ActorOf) -> WebhookSecretOut:
         """It is kept nowhere, but derived from the master key: it stays the same as long as that does."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            organization = register.organization(org_id)
+        register = await desk.seen_by(actor)
+        organization = register.organization(org_id)
         if deps.webhook_secret is None:
             raise Fault(FaultKind.STORE_UNAVAILABLE, "This process has no master key.")
         return WebhookSecretOut(org_id=org_id, webhook_secret=deps.webhook_secret(organization.org_id))

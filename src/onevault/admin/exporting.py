@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input
+from onevault.admin.office import Actor, Office
 from onevault.admin.outputs import Output, key_out, organization_out, team_out, user_out
 from onevault.core.identity import ApiKey, Organization, Status, Team, User
 
@@ -39,8 +39,7 @@ async def exported(office: Office, *, actor: Actor, org_id: str | None = None) -
     office = office.of(actor)
     register = office.register
     names: dict[str, str] = {}
-    async with register.lock:
-        await register.refresh()
+    async with register.newest():
         if org_id is not None:
             register.organization(org_id)
     after: str | None = ""

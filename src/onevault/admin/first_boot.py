@@ -6,8 +6,11 @@ from decimal import Decimal
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, create_key, create_organization, create_user, read
-from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser
+from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser, read
+from onevault.admin.key_commands import create_key
+from onevault.admin.office import Actor, Office
+from onevault.admin.organization_commands import create_organization
+from onevault.admin.user_commands import create_user
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, User
 from onevault.core.money import Nanos
@@ -46,8 +49,7 @@ async def ensure_first_boot(
 
 
 async def _first_boot(office: Office, time_zone: str, daily_budget: Nanos | None) -> Credentials | None:
-    async with office.register.lock:
-        await office.register.refresh()
+    async with office.register.newest():
         if office.register.count(ApiKey).total() or office.register.count(User).total() > 1:
             return None
         organizations = office.register.all_organizations()

@@ -11,11 +11,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from onevault.admin.commands import Actor, Office
 from onevault.admin.deps import AdminDeps
 from onevault.admin.door import ACTOR
 from onevault.admin.idempotency import Idempotency
+from onevault.admin.office import Actor, Office
 from onevault.admin.outputs import ErrorOut
+from onevault.admin.register import Register
 from onevault.admin.roles import PERMISSIONS, check_role
 from onevault.admin.strict_json import Refused, strictly_read
 
@@ -30,6 +31,12 @@ class Desk:
     deps: AdminDeps
     office: Office
     idempotency: Idempotency
+
+    async def seen_by(self, actor: Actor) -> Register:
+        """What the actor may see. It is the newest until something else is awaited."""
+        register = self.office.of(actor).register
+        await register.catch_up()
+        return register
 
 
 # ---- bodies ----------------------------------------------------------------------------------------------------------

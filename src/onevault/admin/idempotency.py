@@ -48,8 +48,8 @@ class Idempotency:
         fingerprint: str,
         act: Callable[[], Awaitable[A]],
         *,
-        keep: Callable[[A], A | Fault],
         by: str,
+        keep: Callable[[A], A | Fault] = lambda answer: answer,
     ) -> A:
         """Acts and keeps `keep(answer)`; a repetition gets that, raised if it is a Fault. `fingerprint` says what is asked,
         `by` who asks: nobody is answered with what another was.

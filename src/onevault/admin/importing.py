@@ -14,9 +14,11 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, check_url, is_to_come, read, with_failure_mode
+from onevault.admin.changing import check_url, is_to_come
 from onevault.admin.import_report import ImportedLine, RefusedLine, Report
-from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input
+from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input, read
+from onevault.admin.office import Actor, Office
+from onevault.admin.organization_commands import with_failure_mode
 from onevault.admin.strict_json import Refused, strictly_read
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, Team, User
@@ -58,8 +60,7 @@ class Import:
     async def feed(self, lines: list[tuple[int, bytes]]) -> None:
         """Carries these numbered lines out, in one transaction. Raises what a store raises that does not answer."""
         refused = await self._webhooks_refused(lines)
-        async with self._register.lock:
-            await self._register.refresh()
+        async with self._register.newest():
             for number, line in lines:
                 try:
                     if number in refused:

@@ -6,8 +6,12 @@ it was and null takes a limit away. Status, owner, version, hash and prefix are 
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from onevault.admin.errors import fault_of_validation
 from onevault.admin.fields import (
     ByokPolicy,
     ComplianceLevel,
@@ -37,6 +41,7 @@ from onevault.admin.fields import (
 from onevault.admin.target_limits import TargetLimitsField
 
 OVERLAP_DEFAULT_S = 24 * 3600
+I = TypeVar("I", bound="Input")  # noqa: E741 - the customary letter of a type of input
 
 
 class Input(BaseModel):
@@ -224,3 +229,11 @@ class CreateAdminKey(Input):
     name: Name = Field(description="For people.")
     scope: Name = Field(description="`tenant`, or the id of the one organization that exists for it.")
     expires_at_ms: Moment = Field(None, alias="expires_at", description="RFC 3339, in the future; null: never.")
+
+
+def read(model: type[I], values: Mapping[str, object]) -> I:
+    """Values as the admin API takes them, checked by the same rules. Raises Fault with the field at fault."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as problems:
+        raise fault_of_validation(problems) from None

@@ -85,8 +85,7 @@ def operation_routes(desk: Desk) -> APIRouter:
     started_s = deps.clock.monotonic_s()
 
     async def directory_answers() -> Health:
-        async with register.lock:
-            await register.refresh()
+        await register.catch_up()
         return Health(ok=True)
 
     @routes.get("/health", responses=errors(), summary="How the gateway and what it stands on are")
@@ -111,10 +110,8 @@ def operation_routes(desk: Desk) -> APIRouter:
 
     @routes.get("/metrics", responses=errors(), summary="Basic figures of usage")
     async def read_metrics(actor: ActorOf) -> MetricsOut:
-        async with register.lock:
-            await register.refresh()
-            seen = register.within(actor.org_id)
-            organizations = seen.all_organizations()
+        seen = await desk.seen_by(actor)
+        organizations = seen.all_organizations()
         return MetricsOut(
             time=time_text(desk.office.now_ms),
             organizations=_count(seen.count(Organization)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from onevault.admin import commands
+from onevault.admin import organization_commands as commands
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -17,7 +17,7 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateOrganization, UpdateOrganization
-from onevault.admin.outputs import OrganizationOut, PageOut, UsageOut, UserOut, organization_out, user_out
+from onevault.admin.outputs import OrganizationOut, PageOut, UsageOut, UserOut, organization_out, page_out, user_out
 from onevault.admin.usage import usage_of_organization
 
 
@@ -32,28 +32,20 @@ def organization_routes(desk: Desk) -> APIRouter:
             return organization_out(await commands.create_organization(desk.office.of(actor), asked, actor=actor))
 
         fingerprint = f"organizations {asked.fingerprint()}"
-        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer, by=actor.name)
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, by=actor.name)
         etag(response, made.version)
         return made
 
     @routes.get("", responses=errors(), summary="List organizations")
     async def list_organizations(query: ListQueryWithDeleted, actor: ActorOf) -> PageOut[OrganizationOut]:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            page = register.organizations(query.after, limit=query.limit, deleted=query.include_deleted)
-        return PageOut(
-            data=[organization_out(entry) for entry in page.entries],
-            has_more=page.after is not None,
-            next_cursor=page.after,
-        )
+        register = await desk.seen_by(actor)
+        page = register.organizations(query.after, limit=query.limit, deleted=query.include_deleted)
+        return page_out(page, organization_out)
 
     @routes.get("/{org_id}", responses=errors(404), summary="Read an organization")
     async def read_organization(org_id: str, response: Response, actor: ActorOf) -> OrganizationOut:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            organization = register.organization(org_id)
+        register = await desk.seen_by(actor)
+        organization = register.organization(org_id)
         etag(response, organization.version)
         return organization_out(organization)
 
@@ -77,22 +69,16 @@ def organization_routes(desk: Desk) -> APIRouter:
 
     @routes.get("/{org_id}/users", responses=errors(404), summary="List an organization's users")
     async def list_organization_users(org_id: str, query: ListQueryWithDeleted, actor: ActorOf) -> PageOut[UserOut]:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            register.organization(org_id)
-            page = register.users(query.after, limit=query.limit, org_id=org_id, deleted=query.include_deleted)
-        return PageOut(
-            data=[user_out(entry) for entry in page.entries], has_more=page.after is not None, next_cursor=page.after
-        )
+        register = await desk.seen_by(actor)
+        register.organization(org_id)
+        page = register.users(query.after, limit=query.limit, org_id=org_id, deleted=query.include_deleted)
+        return page_out(page, user_out)
 
     @routes.get("/{org_id}/usage", responses=errors(404), summary="What an organization has used")
     async def read_organization_usage(org_id: str, actor: ActorOf) -> UsageOut:
         """Also of a deleted organization."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            organization = register.organization(org_id, deleted=True)
+        register = await desk.seen_by(actor)
+        organization = register.organization(org_id, deleted=True)
         return await usage_of_organization(desk.deps, organization)
 
     return routes

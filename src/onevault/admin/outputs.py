@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from onevault.admin.register import Page
 from onevault.admin.target_limits import target_limits_out
 from onevault.core.identity import (
     AdminKey,
@@ -26,6 +28,7 @@ from onevault.core.identity import (
 from onevault.core.money import Nanos, usd_for_json
 from onevault.core.ports import Figures
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
@@ -191,6 +194,11 @@ class PageOut(Output, Generic[T]):
     data: list[T]
     has_more: bool
     next_cursor: str | None = Field(description="Give it as `after` to go on.")
+
+
+def page_out(page: Page[E], out: Callable[[E], T]) -> PageOut[T]:
+    """A page of a list, each entry as `out` shows it."""
+    return PageOut(data=[out(entry) for entry in page.entries], has_more=page.after is not None, next_cursor=page.after)
 
 
 class UsageOut(Output):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onevault.admin.commands import Actor, Office, create_user, read
-from onevault.admin.inputs import CreateUser
+from onevault.admin.inputs import CreateUser, read
+from onevault.admin.office import Actor, Office
+from onevault.admin.user_commands import create_user
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Organization, Status, Team, User
 from onevault.core.sign_in import SignedIn
@@ -23,13 +24,11 @@ class DirectoryPeople:
     office: Office
 
     async def organization_id(self, signed_in: SignedIn) -> str:
-        async with self.office.register.lock:
-            await self.office.register.refresh()
+        async with self.office.register.newest():
             return self._organization(signed_in).org_id
 
     async def user(self, signed_in: SignedIn) -> Person:
-        async with self.office.register.lock:
-            await self.office.register.refresh()
+        async with self.office.register.newest():
             organization = self._organization(signed_in)
             team = self._team(signed_in, organization) if signed_in.team else None
             user = self._user(signed_in, organization)
@@ -88,8 +87,7 @@ class DirectoryPeople:
             if fault.kind is not FaultKind.CONFLICT:
                 raise
             # Two first calls at once: the other one was quicker.
-            async with self.office.register.lock:
-                await self.office.register.refresh()
+            async with self.office.register.newest():
                 found = self._user(signed_in, organization)
             if found is None:
                 raise

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, following, is_to_come, is_version, put
+from onevault.admin.changing import following, is_to_come, is_version, put, put_changed, put_ended, whose
 from onevault.admin.inputs import CreateProviderKey, UpdateProviderKey
+from onevault.admin.office import Actor, Office
 from onevault.config.credential import Credential, read_credential
 from onevault.config.quantities import Refused
 from onevault.config.secret import Secret
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import ProviderKey, Status, is_of_tenant, of_tenant
+from onevault.core.identity import ProviderKey, Status, is_of_tenant
 from onevault.core.secret_places import Place
 
 TABLE, COLUMN = "gateway.customer_provider_keys_s", "api_key_encrypted"
@@ -24,9 +25,8 @@ NO_SEALER = (
 async def create_provider_key(office: Office, asked: CreateProviderKey, *, actor: Actor) -> ProviderKey:
     """Seals the credential; it is nowhere else afterwards. Raises Fault NOT_FOUND for the organization or the provider, CONFLICT
     where the organization has an active key for the provider already, INVALID_REQUEST for a credential of the wrong kind."""
-    async with office.register.lock:
-        await office.register.refresh()
-        org_id = _whose(office, asked, actor)
+    async with office.register.newest() as register:
+        org_id = whose(office, asked.org_id, actor)
         credential = _credential(office, asked.provider, asked.credential)
         is_to_come(office, asked.expires_at_ms)
         if is_of_tenant(org_id):
@@ -44,7 +44,7 @@ async def create_provider_key(office: Office, asked: CreateProviderKey, *, actor
         )
         changes = {name: value for name, value in asked.changes().items() if name not in _OF_ITS_OWN}
         key = msgspec.structs.replace(key, **changes)
-        if (other := office.register.provider_key_in(org_id, key.slot)) is not None:
+        if (other := register.provider_key_in(org_id, key.slot)) is not None:
             raise Fault(FaultKind.CONFLICT, _taken(key, other), param="name" if is_of_tenant(org_id) else "provider")
         return await put(office, await _sealed(office, key, credential), actor)
 
@@ -54,9 +54,8 @@ async def update_provider_key(
 ) -> ProviderKey:
     """Changes what was said. A new credential takes the old one's place at once; the scope in which it counts stays.
     Raises Fault CONFLICT for a key that was revoked or has expired, or where `version` is no longer the newest."""
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.provider_key(provider_key_id)
+    async with office.register.newest() as register:
+        before = register.provider_key(provider_key_id)
         is_version(before, version)
         if before.status is not Status.ACTIVE:
             message = f"This provider key is {before.status.value} and cannot be changed; create another."
@@ -68,38 +67,29 @@ async def update_provider_key(
             _fits_the_tenant(asked, name=str(changes.get("name", before.name)))
         given = changes.pop("credential", None)
         after = msgspec.structs.replace(before, **changes)
-        other = office.register.provider_key_in(after.org_id, after.slot)
+        other = register.provider_key_in(after.org_id, after.slot)
         if other is not None and other.provider_key_id != provider_key_id:
             raise Fault(FaultKind.CONFLICT, _taken(after, other), param="name")
         if given is not None:
             credential = _credential(office, before.provider, asked.credential)
             after = msgspec.structs.replace(after, last_validated_ms=None)
             return await put(office, following(await _sealed(office, after, credential)), actor)
-        return before if after == before else await put(office, following(after), actor)
+        return await put_changed(office, before, after, actor)
 
 
 async def revoke_provider_key(
     office: Office, provider_key_id: str, *, actor: Actor, version: int | None = None
 ) -> ProviderKey:
     """Ends it for good: no call is made with it afterwards. Revoking a revoked key changes nothing."""
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.provider_key(provider_key_id)
+    async with office.register.newest() as register:
+        before = register.provider_key(provider_key_id)
         if before.status is Status.REVOKED:
             return before
         is_version(before, version)
-        return await put(office, following(msgspec.structs.replace(before, status=Status.REVOKED)), actor)
+        return await put_ended(office, before, Status.REVOKED, actor)
 
 
 _OF_ITS_OWN = ("org_id", "provider", "credential")
-
-
-def _whose(office: Office, asked: CreateProviderKey, actor: Actor) -> str:
-    if asked.org_id is not None:
-        return office.register.organization(asked.org_id).org_id
-    if actor.org_id is not None:
-        raise Fault(FaultKind.FORBIDDEN, "org_id: must be this admin key's own organization", param="org_id")
-    return of_tenant(office.tenant_id)
 
 
 def _fits_the_tenant(asked: UpdateProviderKey, *, name: str | None = None) -> None:

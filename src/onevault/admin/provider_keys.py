@@ -19,7 +19,7 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateProviderKey, UpdateProviderKey
-from onevault.admin.outputs import PageOut, ProviderKeyOut, UsageOut, provider_key_out
+from onevault.admin.outputs import PageOut, ProviderKeyOut, UsageOut, page_out, provider_key_out
 from onevault.admin.usage import usage_of_provider_key
 from onevault.core.identity import is_of_tenant
 
@@ -38,29 +38,21 @@ def provider_key_routes(desk: Desk) -> APIRouter:
             return provider_key_out(await commands.create_provider_key(desk.office.of(actor), asked, actor=actor))
 
         fingerprint = f"provider-keys {_digest(asked)}"
-        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer, by=actor.name)
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, by=actor.name)
         etag(response, made.version)
         return made
 
     @routes.get("", responses=errors(), summary="List provider keys")
     async def list_provider_keys(query: OfOrganizationQuery, actor: ActorOf) -> PageOut[ProviderKeyOut]:
         """Revoked and expired ones too."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            page = register.provider_keys(query.after, limit=query.limit, org_id=query.org_id)
-        return PageOut(
-            data=[provider_key_out(entry) for entry in page.entries],
-            has_more=page.after is not None,
-            next_cursor=page.after,
-        )
+        register = await desk.seen_by(actor)
+        page = register.provider_keys(query.after, limit=query.limit, org_id=query.org_id)
+        return page_out(page, provider_key_out)
 
     @routes.get("/{provider_key_id}", responses=errors(404), summary="Read a provider key")
     async def read_provider_key(provider_key_id: str, response: Response, actor: ActorOf) -> ProviderKeyOut:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            key = register.provider_key(provider_key_id)
+        register = await desk.seen_by(actor)
+        key = register.provider_key(provider_key_id)
         etag(response, key.version)
         return provider_key_out(key)
 
@@ -87,13 +79,11 @@ def provider_key_routes(desk: Desk) -> APIRouter:
     @routes.get("/{provider_key_id}/usage", responses=errors(404), summary="What was spent with a provider key")
     async def read_provider_key_usage(provider_key_id: str, actor: ActorOf) -> UsageOut:
         """Of an organization's own key: what its provider charges for the calls made with it."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            key = register.provider_key(provider_key_id)
-            zone = desk.deps.time_zone
-            if not is_of_tenant(key.org_id):
-                zone = register.organization(key.org_id, deleted=True).time_zone
+        register = await desk.seen_by(actor)
+        key = register.provider_key(provider_key_id)
+        zone = desk.deps.time_zone
+        if not is_of_tenant(key.org_id):
+            zone = register.organization(key.org_id, deleted=True).time_zone
         return await usage_of_provider_key(desk.deps, key, zone)
 
     return routes

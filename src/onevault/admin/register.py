@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -28,21 +29,22 @@ from onevault.core.packed import KEYS, USERS, Record, Records, start_of_text, us
 from onevault.core.ports import Change, Directory, Entity, Snapshot
 from onevault.policy.key_notices import Put
 
+E = TypeVar("E")
 T = TypeVar("T", Organization, Team, User, ApiKey, AdminKey, ProviderKey, Webhook)
 _GONE = Status.DELETED
 _PER_TURN = 500
 """Calls are served in between, however much was changed at once."""
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True):
+class Page(msgspec.Struct, Generic[E], frozen=True):
     """A stretch of a list in the order of ids (which is that of creation). `after` goes on from it; None at the end."""
 
-    entries: tuple[T, ...]
+    entries: tuple[E, ...]
     after: str | None
 
 
 class Register:
-    """The directory's newest state with what lists and checks need. Hold `lock` and call `refresh` before anything else.
+    """The directory's newest state with what lists and checks need: to be read as `newest`, or right after `catch_up`.
 
     Reading asks the directory for what has changed since, so what another process changed is seen at once. `on_change` is told of
     all that was read, and of every change of this process after the directory took it; `on_put` of the latter alone. With an `org_id`
@@ -93,10 +95,17 @@ class Register:
                 await asyncio.sleep(0)
         self._shelves.version = changes.version
 
-    async def catch_up(self) -> None:
-        """The same for who holds no lock."""
+    @asynccontextmanager
+    async def newest(self) -> AsyncGenerator[Register]:
+        """The register with all that anybody changed so far, while nobody else in this process changes anything."""
         async with self.lock:
             await self.refresh()
+            yield self
+
+    async def catch_up(self) -> None:
+        """Takes over what anybody changed, for whoever holds no lock. What is read before anything else is awaited is the newest."""
+        async with self.newest():
+            pass
 
     async def put(self, entity: Entity, *, actor: str, address: str) -> None:
         """Makes a change durable, then visible. Raises Fault CONFLICT where somebody else changed the entity meanwhile."""

@@ -25,6 +25,7 @@ from onevault.admin.outputs import (
     UsageOut,
     admin_key_out,
     new_admin_key_out,
+    page_out,
     tenant_out,
 )
 from onevault.admin.usage import usage_of_tenant
@@ -37,9 +38,8 @@ def tenant_routes(desk: Desk) -> APIRouter:
 
     @routes.get("/tenant", responses=errors(), summary="Read the limits over all organizations")
     async def read_tenant(response: Response) -> TenantOut:
-        async with register.lock:
-            await register.refresh()
-            tenant = register.tenant(office.tenant_id)
+        await register.catch_up()
+        tenant = register.tenant(office.tenant_id)
         etag(response, tenant.version)
         return tenant_out(tenant)
 
@@ -54,9 +54,8 @@ def tenant_routes(desk: Desk) -> APIRouter:
 
     @routes.get("/tenant/usage", responses=errors(), summary="What all organizations have used")
     async def read_tenant_usage() -> UsageOut:
-        async with register.lock:
-            await register.refresh()
-            tenant = register.tenant(office.tenant_id)
+        await register.catch_up()
+        tenant = register.tenant(office.tenant_id)
         return await usage_of_tenant(desk.deps, tenant)
 
     @routes.post("/admin-keys", status_code=201, responses=errors(404, 409), summary="Create an admin key")
@@ -78,22 +77,14 @@ def tenant_routes(desk: Desk) -> APIRouter:
     @routes.get("/admin-keys", responses=errors(), summary="List admin keys")
     async def list_admin_keys(query: ListQuery, actor: ActorOf) -> PageOut[AdminKeyOut]:
         """Revoked ones too. The admin key of the configuration is none of them."""
-        seen = office.of(actor).register
-        async with seen.lock:
-            await seen.refresh()
-            page = seen.admin_keys(query.after, limit=query.limit)
-        return PageOut(
-            data=[admin_key_out(entry) for entry in page.entries],
-            has_more=page.after is not None,
-            next_cursor=page.after,
-        )
+        seen = await desk.seen_by(actor)
+        page = seen.admin_keys(query.after, limit=query.limit)
+        return page_out(page, admin_key_out)
 
     @routes.get("/admin-keys/{admin_key_id}", responses=errors(404), summary="Read an admin key")
     async def read_admin_key(admin_key_id: str, response: Response, actor: ActorOf) -> AdminKeyOut:
-        seen = office.of(actor).register
-        async with seen.lock:
-            await seen.refresh()
-            key = seen.admin_key(admin_key_id)
+        seen = await desk.seen_by(actor)
+        key = seen.admin_key(admin_key_id)
         etag(response, key.version)
         return admin_key_out(key)
 

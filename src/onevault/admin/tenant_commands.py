@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, following, is_to_come, is_version, put
+from onevault.admin.changing import following, is_to_come, is_version, put, put_ended
 from onevault.admin.inputs import CreateAdminKey, UpdateTenant
+from onevault.admin.office import Actor, Office
 from onevault.admin.roles import covers
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, Role, Status, Tenant
@@ -23,9 +24,8 @@ class NewAdminKey(msgspec.Struct, frozen=True):
 
 async def update_tenant(office: Office, asked: UpdateTenant, *, actor: Actor, version: int | None = None) -> Tenant:
     """Changes what was said. `version` is the one the caller saw: raises Fault CONFLICT if it is no longer the newest."""
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.tenant(office.tenant_id)
+    async with office.register.newest() as register:
+        before = register.tenant(office.tenant_id)
         is_version(before, version)
         after = msgspec.structs.replace(before, **office.changes(asked))
         if after == before:
@@ -41,8 +41,7 @@ async def create_admin_key(office: Office, asked: CreateAdminKey, *, actor: Acto
     Raises Fault FORBIDDEN, NOT_FOUND for an organization that the maker does not see.
     """
     role = Role(asked.role)
-    async with office.register.lock:
-        await office.register.refresh()
+    async with office.register.newest():
         _is_covered(role, actor)
         org_id = None
         if asked.scope != WHOLE_TENANT:
@@ -71,14 +70,13 @@ async def create_admin_key(office: Office, asked: CreateAdminKey, *, actor: Acto
 
 async def revoke_admin_key(office: Office, admin_key_id: str, *, actor: Actor, version: int | None = None) -> AdminKey:
     """Ends the key for good. Revoking a revoked key changes nothing. Raises Fault FORBIDDEN for a key of more rights."""
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.admin_key(admin_key_id)
+    async with office.register.newest() as register:
+        before = register.admin_key(admin_key_id)
         _is_covered(before.role, actor)
         if before.status is Status.REVOKED:
             return before
         is_version(before, version)
-        return await put(office, following(msgspec.structs.replace(before, status=Status.REVOKED)), actor)
+        return await put_ended(office, before, Status.REVOKED, actor)
 
 
 def _organization(office: Office, org_id: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from onevault.admin.commands import Actor
 from onevault.admin.deps import AdminDeps
+from onevault.admin.office import Actor
 from onevault.admin.outputs import UsageOut, usage_out
 from onevault.core.changes import RecordedChange
 from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User

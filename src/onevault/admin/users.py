@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from onevault.admin import commands
+from onevault.admin import user_commands as commands
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -17,7 +17,7 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateUser, UpdateUser
-from onevault.admin.outputs import PageOut, UsageOut, UserOut, user_out
+from onevault.admin.outputs import PageOut, UsageOut, UserOut, page_out, user_out
 from onevault.admin.usage import reset_quota, usage_of_user
 
 
@@ -32,26 +32,20 @@ def user_routes(desk: Desk) -> APIRouter:
             return user_out(await commands.create_user(desk.office.of(actor), asked, actor=actor))
 
         fingerprint = f"users {asked.fingerprint()}"
-        made = await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda answer: answer, by=actor.name)
+        made = await desk.idempotency.once(idempotency_key, fingerprint, act, by=actor.name)
         etag(response, made.version)
         return made
 
     @routes.get("", responses=errors(), summary="List users")
     async def list_users(query: OfOrganizationQuery, actor: ActorOf) -> PageOut[UserOut]:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            page = register.users(query.after, limit=query.limit, org_id=query.org_id, deleted=query.include_deleted)
-        return PageOut(
-            data=[user_out(entry) for entry in page.entries], has_more=page.after is not None, next_cursor=page.after
-        )
+        register = await desk.seen_by(actor)
+        page = register.users(query.after, limit=query.limit, org_id=query.org_id, deleted=query.include_deleted)
+        return page_out(page, user_out)
 
     @routes.get("/{user_id}", responses=errors(404), summary="Read a user")
     async def read_user(user_id: str, response: Response, actor: ActorOf) -> UserOut:
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            user = register.user(user_id)
+        register = await desk.seen_by(actor)
+        user = register.user(user_id)
         etag(response, user.version)
         return user_out(user)
 
@@ -76,11 +70,9 @@ def user_routes(desk: Desk) -> APIRouter:
     @routes.get("/{user_id}/usage", responses=errors(404), summary="What a user has used")
     async def read_user_usage(user_id: str, actor: ActorOf) -> UsageOut:
         """Also of a deleted user."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            user = register.user(user_id, deleted=True)
-            organization = register.organization(user.org_id, deleted=True)
+        register = await desk.seen_by(actor)
+        user = register.user(user_id, deleted=True)
+        organization = register.organization(user.org_id, deleted=True)
         return await usage_of_user(desk.deps, user, organization)
 
     @routes.post("/{user_id}/reset-quota", responses=errors(404, 409), summary="Start a user's day and month again")
@@ -88,17 +80,13 @@ def user_routes(desk: Desk) -> APIRouter:
         """Money, tokens and requests of the running day and month start again from nothing, also for providers and models that the
         user has limits of its own for; the organization's and the keys' figures stay, as does what is held for calls in flight. The
         audit says who did it. Answers the figures after it."""
-        register = desk.office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            user = register.user(user_id)
-            organization = register.organization(user.org_id)
+        register = await desk.seen_by(actor)
+        user = register.user(user_id)
+        organization = register.organization(user.org_id)
 
         async def act() -> UsageOut:
             return await reset_quota(desk.deps, user, organization, actor)
 
-        return await desk.idempotency.once(
-            idempotency_key, f"reset-quota {user_id}", act, keep=lambda answer: answer, by=actor.name
-        )
+        return await desk.idempotency.once(idempotency_key, f"reset-quota {user_id}", act, by=actor.name)
 
     return routes

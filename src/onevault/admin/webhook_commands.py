@@ -6,12 +6,13 @@ from typing import Final
 
 import msgspec
 
-from onevault.admin.commands import Actor, Office, check_url, following, is_version, put
+from onevault.admin.changing import check_url, following, is_version, put, put_changed, whose
 from onevault.admin.inputs import CreateWebhook, RotateSecret, UpdateWebhook
+from onevault.admin.office import Actor, Office
 from onevault.admin.provider_key_commands import NO_SEALER
 from onevault.core.delivery import Told
 from onevault.core.faults import Fault, FaultKind
-from onevault.core.identity import Status, Webhook, is_of_tenant, of_tenant
+from onevault.core.identity import Status, Webhook, is_of_tenant
 from onevault.core.notices import Notice, NoticeKind
 from onevault.core.secret_places import webhook_secret
 from onevault.policy.webhooks import secret_text
@@ -31,10 +32,9 @@ class NewSecret(msgspec.Struct, frozen=True):
 async def create_webhook(office: Office, asked: CreateWebhook, *, actor: Actor) -> NewSecret:
     """Raises Fault NOT_FOUND for the organization, CONFLICT where it has as many as it may, STORE_UNAVAILABLE without a master key."""
     await check_url(office, asked.url, field="url")
-    async with office.register.lock:
-        await office.register.refresh()
-        org_id = _whose(office, asked, actor)
-        if len(office.register.webhooks("", limit=WEBHOOKS_MAX, org_id=org_id).entries) == WEBHOOKS_MAX:
+    async with office.register.newest() as register:
+        org_id = whose(office, asked.org_id, actor)
+        if len(register.webhooks("", limit=WEBHOOKS_MAX, org_id=org_id).entries) == WEBHOOKS_MAX:
             raise Fault(FaultKind.CONFLICT, f"There are {WEBHOOKS_MAX} webhooks here already; delete one first.")
         changes = _with_status(asked.changes())
         changes["org_id"] = org_id
@@ -53,21 +53,19 @@ async def update_webhook(
     """Changes what was said. `version` is the one the caller saw: raises Fault CONFLICT if it is no longer the newest."""
     if "url" in asked.model_fields_set:
         await check_url(office, asked.url, field="url")
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.webhook(webhook_id)
+    async with office.register.newest() as register:
+        before = register.webhook(webhook_id)
         is_version(before, version)
         after = msgspec.structs.replace(before, **_with_status(asked.changes()))
-        return before if after == before else await put(office, following(after), actor)
+        return await put_changed(office, before, after, actor)
 
 
 async def rotate_secret(
     office: Office, webhook_id: str, asked: RotateSecret, *, actor: Actor, version: int | None = None
 ) -> NewSecret:
     """A new secret; until the overlap ends deliveries are signed with both. Of two rotations in a row the first secret is gone."""
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.webhook(webhook_id)
+    async with office.register.newest() as register:
+        before = register.webhook(webhook_id)
         is_version(before, version)
         secret = office.random_bytes(SECRET_BYTES)
         after = msgspec.structs.replace(
@@ -81,9 +79,8 @@ async def rotate_secret(
 
 async def delete_webhook(office: Office, webhook_id: str, *, actor: Actor, version: int | None = None) -> Webhook:
     """Ends it for good: what is still to be delivered is given up."""
-    async with office.register.lock:
-        await office.register.refresh()
-        before = office.register.webhook(webhook_id)
+    async with office.register.newest() as register:
+        before = register.webhook(webhook_id)
         is_version(before, version)
         ended = msgspec.structs.replace(
             before, status=Status.DELETED, sealed=b"", previous_sealed=None, previous_until_ms=None
@@ -103,14 +100,6 @@ def trial(office: Office, webhook: Webhook) -> Told:
         facts={"webhook_id": webhook.webhook_id},
     )
     return Told(f"ntc_{office.ids()}", notice, (webhook.webhook_id,))
-
-
-def _whose(office: Office, asked: CreateWebhook, actor: Actor) -> str:
-    if asked.org_id is not None:
-        return office.register.organization(asked.org_id).org_id
-    if actor.org_id is not None:
-        raise Fault(FaultKind.FORBIDDEN, "org_id: must be this admin key's own organization", param="org_id")
-    return of_tenant(office.tenant_id)
 
 
 def _with_status(changes: dict[str, object]) -> dict[str, object]:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from onevault.admin import webhook_commands as commands
-from onevault.admin.commands import Actor
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -22,7 +21,8 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateWebhook, RotateSecret, UpdateWebhook
-from onevault.admin.outputs import Output, PageOut, time_text
+from onevault.admin.office import Actor
+from onevault.admin.outputs import Output, PageOut, page_out, time_text
 from onevault.core.changes import RecordedChange
 from onevault.core.delivery import Deliveries, Delivery, DeliveryState, NoticeStore
 from onevault.core.faults import Fault, FaultKind
@@ -81,10 +81,8 @@ def webhook_routes(desk: Desk) -> APIRouter:
     office = desk.office
 
     async def found(webhook_id: str, actor: ActorOf) -> Webhook:
-        register = office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            return register.webhook(webhook_id)
+        register = await desk.seen_by(actor)
+        return register.webhook(webhook_id)
 
     @routes.post("", status_code=201, responses=errors(404, 409), summary="Create a webhook")
     async def create_webhook(
@@ -102,15 +100,9 @@ def webhook_routes(desk: Desk) -> APIRouter:
 
     @routes.get("", responses=errors(), summary="List webhooks")
     async def list_webhooks(query: OfOrganizationQuery, actor: ActorOf) -> PageOut[WebhookOut]:
-        register = office.of(actor).register
-        async with register.lock:
-            await register.refresh()
-            page = register.webhooks(query.after, limit=query.limit, org_id=query.org_id, deleted=query.include_deleted)
-        return PageOut(
-            data=[_webhook_out(entry) for entry in page.entries],
-            has_more=page.after is not None,
-            next_cursor=page.after,
-        )
+        register = await desk.seen_by(actor)
+        page = register.webhooks(query.after, limit=query.limit, org_id=query.org_id, deleted=query.include_deleted)
+        return page_out(page, _webhook_out)
 
     @routes.get("/{webhook_id}", responses=errors(404), summary="Read a webhook")
     async def read_webhook(webhook_id: str, response: Response, actor: ActorOf) -> WebhookOut:
@@ -173,7 +165,7 @@ def webhook_routes(desk: Desk) -> APIRouter:
             return next(_delivery_out(each) for each in some if each.kept.notice_id == told.notice_id)
 
         fingerprint = f"test {webhook_id}"
-        return await desk.idempotency.once(idempotency_key, fingerprint, act, keep=lambda made: made, by=actor.name)
+        return await desk.idempotency.once(idempotency_key, fingerprint, act, by=actor.name)
 
     @routes.get("/{webhook_id}/deliveries", responses=errors(404), summary="List a webhook's deliveries, newest first")
     async def list_deliveries(

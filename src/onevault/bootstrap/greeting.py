@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from onevault import __version__
-from onevault.admin.commands import Office
 from onevault.admin.first_boot import ensure_first_boot
+from onevault.admin.office import Office
 from onevault.bootstrap import credentials
 from onevault.config.schema import Settings
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from onevault.admin.commands import Office, office_of
+from onevault.admin.office import Office, office_of
 from onevault.admin.shelves import Shelves
 from onevault.bootstrap.foundation import Foundation
 from onevault.bootstrap.master_keys import keyring_of, masters_for

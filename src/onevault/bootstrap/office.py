@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from onevault.admin.commands import Office, office_of
+from onevault.admin.office import Office, office_of
 from onevault.bootstrap.notices import key_teller
 from onevault.bootstrap.system import SystemClock, new_id
 from onevault.bootstrap.webhooks import webhook_poster

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from onevault.admin.bulk import numbered_lines
-from onevault.admin.commands import Actor
 from onevault.admin.exporting import exported
 from onevault.admin.import_report import ImportOut
 from onevault.admin.importing import Import
+from onevault.admin.office import Actor
 from onevault.bootstrap.office import open_office
 from onevault.cli.output import REFUSED, Json, show, told
 

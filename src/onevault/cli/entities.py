@@ -13,8 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel
 
-from onevault.admin import commands, outputs, team_commands
-from onevault.admin.commands import Actor, Office
+from onevault.admin import key_commands, organization_commands, outputs, team_commands, user_commands
 from onevault.admin.inputs import (
     CreateKey,
     CreateOrganization,
@@ -25,6 +24,7 @@ from onevault.admin.inputs import (
     UpdateTeam,
     UpdateUser,
 )
+from onevault.admin.office import Actor, Office
 from onevault.bootstrap.office import open_office
 from onevault.cli.options import Given, asked, taking
 from onevault.cli.output import Json, show, told
@@ -89,7 +89,9 @@ def create_org(
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(CreateOrganization, {"monthly_budget_usd": None} | given, name=name)
-        return _document(outputs.organization_out(await commands.create_organization(office, said, actor=_ACTOR)))
+        return _document(
+            outputs.organization_out(await organization_commands.create_organization(office, said, actor=_ACTOR))
+        )
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created organization {made['org_id']} ({made['name']}).")
@@ -103,7 +105,9 @@ def update_org(org_id: str, given: Given, unset: Unset = None, config: Config = 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(UpdateOrganization, given, unset=unset)
         return _document(
-            outputs.organization_out(await commands.update_organization(office, org_id, said, actor=_ACTOR))
+            outputs.organization_out(
+                await organization_commands.update_organization(office, org_id, said, actor=_ACTOR)
+            )
         )
 
     _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Organization {org_id}")
@@ -128,7 +132,9 @@ def revoke_org(org_id: str, config: Config = None, json: Json = False) -> None:
     """Ends an organization for good, and every key of it; its history stays."""
 
     async def work(office: Office) -> dict[str, Any]:
-        return _document(outputs.organization_out(await commands.delete_organization(office, org_id, actor=_ACTOR)))
+        return _document(
+            outputs.organization_out(await organization_commands.delete_organization(office, org_id, actor=_ACTOR))
+        )
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended organization {org_id}.")
 
@@ -203,7 +209,7 @@ def create_user(
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(CreateUser, given, org_id=org, email=email)
-        return _document(outputs.user_out(await commands.create_user(office, said, actor=_ACTOR)))
+        return _document(outputs.user_out(await user_commands.create_user(office, said, actor=_ACTOR)))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created user {made['user_id']} ({made['email']}).")
@@ -216,7 +222,7 @@ def update_user(user_id: str, given: Given, unset: Unset = None, config: Config 
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(UpdateUser, given, unset=unset)
-        return _document(outputs.user_out(await commands.update_user(office, user_id, said, actor=_ACTOR)))
+        return _document(outputs.user_out(await user_commands.update_user(office, user_id, said, actor=_ACTOR)))
 
     _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"User {user_id}")
 
@@ -242,7 +248,7 @@ def revoke_user(user_id: str, config: Config = None, json: Json = False) -> None
     """Ends a user for good, and every key of it; its history stays."""
 
     async def work(office: Office) -> dict[str, Any]:
-        return _document(outputs.user_out(await commands.delete_user(office, user_id, actor=_ACTOR)))
+        return _document(outputs.user_out(await user_commands.delete_user(office, user_id, actor=_ACTOR)))
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended user {user_id}.")
 
@@ -258,7 +264,7 @@ def create_key(
     """Creates an API key and shows it, this once."""
 
     async def work(office: Office) -> dict[str, Any]:
-        made = await commands.create_key(office, user, asked(CreateKey, given), actor=_ACTOR)
+        made = await key_commands.create_key(office, user, asked(CreateKey, given), actor=_ACTOR)
         return _document(outputs.new_key_out(made.key, made.text))
 
     made = _in_office(config, work, as_json=json)
@@ -272,7 +278,7 @@ def update_key(key_id: str, given: Given, unset: Unset = None, config: Config = 
 
     async def work(office: Office) -> dict[str, Any]:
         said, user_id = asked(UpdateKey, given, unset=unset), (await _key(office, key_id)).user_id
-        return _document(outputs.key_out(await commands.update_key(office, user_id, key_id, said, actor=_ACTOR)))
+        return _document(outputs.key_out(await key_commands.update_key(office, user_id, key_id, said, actor=_ACTOR)))
 
     _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Key {key_id}")
 
@@ -300,6 +306,6 @@ def revoke_key(key_id: str, config: Config = None, json: Json = False) -> None:
 
     async def work(office: Office) -> dict[str, Any]:
         user_id = (await _key(office, key_id)).user_id
-        return _document(outputs.key_out(await commands.revoke_key(office, user_id, key_id, actor=_ACTOR)))
+        return _document(outputs.key_out(await key_commands.revoke_key(office, user_id, key_id, actor=_ACTOR)))
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Revoked key {key_id}.")

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 import typer
 
-from onevault.admin.commands import read
-from onevault.admin.inputs import Input
+from onevault.admin.inputs import Input, read
 from onevault.core.faults import Fault, FaultKind
 
 I = TypeVar("I", bound=Input)  # noqa: E741

@@ -20,8 +20,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from onevault.admin.app import create_admin
-from onevault.admin.commands import office_of
 from onevault.admin.deps import AdminDeps, Health
+from onevault.admin.office import office_of
 from onevault.admin.people import DirectoryPeople
 from onevault.api.errors import status_of
 from onevault.config.schema import ProviderSettings

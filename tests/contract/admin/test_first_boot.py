@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from tests.contract.admin.surroundings import SetClock
 
-from onevault.admin.commands import Actor, Office, create_key, create_organization, create_user, office_of, read
 from onevault.admin.first_boot import ensure_first_boot
-from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser
+from onevault.admin.inputs import CreateKey, CreateOrganization, CreateUser, read
+from onevault.admin.key_commands import create_key
+from onevault.admin.office import Actor, Office, office_of
+from onevault.admin.organization_commands import create_organization
+from onevault.admin.user_commands import create_user
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.money import Nanos
 from onevault.policy.access import Access
