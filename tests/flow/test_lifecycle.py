@@ -110,18 +110,26 @@ def test_the_first_start_prints_and_keeps_credentials_and_the_line_it_prints_wor
 
 def test_a_start_is_little_work(start: Callable[..., GatewayProcess]) -> None:
     """Work and not time is measured: what else the machine does is not the gateway's. `make bench` measures the time."""
-    seconds = []
-    for number in range(3):
-        gateway = start(f"start-{number}")
+    seconds: list[float] = []
+    while not seconds or (min(seconds) > WORK_TO_START_MAX_S and len(seconds) < 3):
+        gateway = start(f"start-{len(seconds)}")
         spent = psutil.Process(gateway.process.popen.pid).cpu_times()
         seconds.append(spent.user + spent.system)
         gateway.kill()
     assert min(seconds) <= WORK_TO_START_MAX_S, seconds
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["simulate", "--help"]])
+def test_a_command_loads_what_it_needs(arguments: list[str]) -> None:
+    absent = "import sys; sys.modules |= dict.fromkeys(('sqlalchemy', 'fastapi', 'aiohttp', 'cryptography')); "
+    command = [sys.executable, "-c", f"{absent}from onevault.cli import main; main()", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_who_needs_neither_redis_nor_postgresql_needs_their_clients_not_either() -> None:
     absent = "import sys; sys.modules |= dict.fromkeys(('redis', 'hiredis', 'psycopg', 'psycopg_binary')); "
-    command = [sys.executable, "-c", f"{absent}import onevault.cli, onevault.bootstrap.serve"]
+    command = [sys.executable, "-c", f"{absent}import onevault.cli.serve"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
