@@ -59,7 +59,8 @@ def _weighed(folded: str, main_us: float, others_us: float) -> tuple[dict[str, f
     stacks: list[tuple[list[str], bool, int]] = []
     for line in folded.splitlines():
         stack, _, number = line.rpartition(" ")
-        stacks.append((stack.split(";"), not stack.startswith(_OTHER_THREADS), int(number)))
+        if number.isdecimal() and number.isascii():  # a sample taken while names were moved is not one
+            stacks.append((stack.split(";"), not stack.startswith(_OTHER_THREADS), int(number)))
     samples = {is_main: sum(count for _, of_main, count in stacks if of_main is is_main) for is_main in (True, False)}
     alone: dict[str, float] = defaultdict(float)
     within: dict[str, float] = defaultdict(float)
