@@ -133,6 +133,10 @@ def test_a_reset_frees_what_one_provider_or_model_has_used_up(own_gateway: Gatew
     assert outcomes() == [200, 429]
     own_gateway.admin(f"/users/{key.user_id}/reset-quota", method="POST")
     assert outcomes() == [200, 429]
+    own_gateway.admin(f"/users/{key.user_id}", {limits: None}, method="PATCH")
+    own_gateway.admin(f"/users/{key.user_id}/reset-quota", method="POST")
+    own_gateway.admin(f"/users/{key.user_id}", sets, method="PATCH")
+    assert outcomes() == [200, 429], "set again it goes on from nothing"
     own_gateway.admin(f"/users/{key.user_id}/reset-quota", method="POST")
     own_gateway.kill()
     own_gateway.start()

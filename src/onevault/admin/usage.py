@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal
 
 from onevault.admin.deps import AdminDeps
 from onevault.admin.office import Actor
 from onevault.admin.outputs import UsageOut, usage_out
-from onevault.core.changes import RecordedChange
+from onevault.core.changes import ChangeQuery, RecordedChange
 from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User
 from onevault.core.ports import Figures
 from onevault.core.records import QuotaReset
@@ -15,6 +15,7 @@ from onevault.policy.byok import provider_key_limits, provider_key_scope
 from onevault.policy.limits import (
     organization_limits,
     organization_scope,
+    target_scope,
     target_scopes,
     team_limits,
     team_scope,
@@ -23,6 +24,10 @@ from onevault.policy.limits import (
     user_limits,
     user_scope,
 )
+
+_MONTH_MS_MAX: Final = 32 * 24 * 3600 * 1000
+_CHANGES_AT_ONCE: Final = 200
+_KINDS: Final[tuple[Literal["provider", "model"], ...]] = ("provider", "model")
 
 
 async def usage_of_tenant(deps: AdminDeps, tenant: Tenant) -> UsageOut:
@@ -56,10 +61,10 @@ async def _usage(deps: AdminDeps, scope: ScopeId, limits: tuple[Limit, ...], tim
 
 async def reset_quota(deps: AdminDeps, user: User, organization: Organization, actor: Actor) -> UsageOut:
     """Starts the user's running day and month again from nothing: money, tokens and requests, also of those that the user has limits for
-    one provider or model on. It is in the audit, then in the journal, so it holds after a restart; organization and keys keep their
-    own figures, and money held for calls in flight stays held."""
+    one provider or model on, or had in this month: set again, they go on from nothing, too. It is in the audit, then in the journal, so it
+    holds after a restart; organization and keys keep their own figures, and money held for calls in flight stays held."""
     scope, now_ns, time_zone = user_scope(user.user_id), deps.clock.wall_ns(), organization.time_zone
-    scopes = (scope, *(each.scope for each in target_scopes(scope, user)))
+    scopes = (scope, *await _target_scopes(deps, user, now_ms=now_ns // 1_000_000))
     figures = await deps.ledger.figures(scope, time_zone=time_zone, now_ns=now_ns)
     await deps.change_log.note(
         RecordedChange(
@@ -80,6 +85,28 @@ async def reset_quota(deps: AdminDeps, user: User, organization: Organization, a
         await deps.ledger.reset(reset)
         await deps.rates.reset(reset)
     return await usage_of_user(deps, user, organization)
+
+
+async def _target_scopes(deps: AdminDeps, user: User, *, now_ms: int) -> tuple[ScopeId, ...]:
+    """The user's scopes for one provider or model alone that may have counted in the running month."""
+    scope = user_scope(user.user_id)
+    found = dict.fromkeys(each.scope for each in target_scopes(scope, user))
+    before_id: int | None = None
+    while True:
+        query = ChangeQuery(
+            entity="user",
+            entity_id=user.user_id,
+            since_ms=now_ms - _MONTH_MS_MAX,
+            before_id=before_id,
+            limit=_CHANGES_AT_ONCE,
+        )
+        changes = await deps.change_log.newest(query)
+        for state in (state for change in changes for state in (change.before, change.after) if state):
+            for kind in _KINDS:
+                found |= dict.fromkeys(target_scope(scope, kind, name) for name in state.get(f"{kind}_limits") or ())
+        if len(changes) < _CHANGES_AT_ONCE:
+            return tuple(found)
+        before_id = changes[-1].change_id
 
 
 def _told(figures: Figures) -> dict[str, Any]:

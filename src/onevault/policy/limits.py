@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -99,12 +99,17 @@ def key_limits(key: ApiKey, defaults: DefaultLimits = NO_DEFAULTS) -> tuple[Limi
     )
 
 
+def target_scope(scope: ScopeId, kind: Literal["provider", "model"], name: str) -> ScopeId:
+    """A scope for one provider or one model alone."""
+    return ScopeId(f"{scope}|{kind}:{name}")
+
+
 def target_scopes(scope: ScopeId, entity: Limited) -> tuple[TargetScope, ...]:
     """The scopes of an entity for one provider or one model alone, with their limits."""
     found: list[TargetScope] = []
     for is_model, sets in ((False, entity.provider_limits), (True, entity.model_limits)):
         for name, limits in sorted((sets or {}).items()):
-            own = ScopeId(f"{scope}|{'model' if is_model else 'provider'}:{name}")
+            own = target_scope(scope, "model" if is_model else "provider", name)
             found.append(TargetScope(own, is_model, name, _of_set(own, limits)))
     return tuple(found)
 
