@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from onevault.admin import key_commands as commands
+from onevault.admin.entity_out import KeyOut, NewKeyOut, key_out, new_key_out
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -19,7 +20,7 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateKey, RotateKey, UpdateKey
-from onevault.admin.outputs import KeyOut, NewKeyOut, PageOut, key_out, new_key_out, page_out
+from onevault.admin.outputs import PageOut, page_out
 from onevault.core.faults import Fault, FaultKind
 
 _ALL_DEFAULTS = CreateKey.model_validate({})

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from onevault.admin.entity_out import key_out, organization_out, team_out, user_out
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input
 from onevault.admin.office import Actor, Office
-from onevault.admin.outputs import Output, key_out, organization_out, team_out, user_out
+from onevault.admin.outputs import Output
 from onevault.core.identity import ApiKey, Organization, Status, Team, User
 
 PAGE_ENTRIES = 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from onevault.admin import organization_commands as commands
+from onevault.admin.entity_out import OrganizationOut, UserOut, organization_out, user_out
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -17,8 +18,9 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateOrganization, UpdateOrganization
-from onevault.admin.outputs import OrganizationOut, PageOut, UsageOut, UserOut, organization_out, page_out, user_out
+from onevault.admin.outputs import PageOut, page_out
 from onevault.admin.usage import usage_of_organization
+from onevault.admin.usage_out import UsageOut
 
 
 def organization_routes(desk: Desk) -> APIRouter:

@@ -7,6 +7,7 @@ import hashlib
 from fastapi import APIRouter, Response
 
 from onevault.admin import provider_key_commands as commands
+from onevault.admin.entity_out import ProviderKeyOut, provider_key_out
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -19,8 +20,9 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateProviderKey, UpdateProviderKey
-from onevault.admin.outputs import PageOut, ProviderKeyOut, UsageOut, page_out, provider_key_out
+from onevault.admin.outputs import PageOut, page_out
 from onevault.admin.usage import usage_of_provider_key
+from onevault.admin.usage_out import UsageOut
 from onevault.core.identity import is_of_tenant
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from onevault.admin import team_commands as commands
+from onevault.admin.entity_out import TeamOut, UserOut, team_out, user_out
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -18,8 +19,9 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateTeam, UpdateTeam
-from onevault.admin.outputs import PageOut, TeamOut, UsageOut, UserOut, page_out, team_out, user_out
+from onevault.admin.outputs import PageOut, page_out
 from onevault.admin.usage import usage_of_team
+from onevault.admin.usage_out import UsageOut
 
 
 def team_routes(desk: Desk) -> APIRouter:

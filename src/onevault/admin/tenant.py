@@ -5,6 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from onevault.admin import tenant_commands
+from onevault.admin.entity_out import (
+    AdminKeyOut,
+    NewAdminKeyOut,
+    TenantOut,
+    admin_key_out,
+    new_admin_key_out,
+    tenant_out,
+)
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -17,18 +25,9 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateAdminKey, UpdateTenant
-from onevault.admin.outputs import (
-    AdminKeyOut,
-    NewAdminKeyOut,
-    PageOut,
-    TenantOut,
-    UsageOut,
-    admin_key_out,
-    new_admin_key_out,
-    page_out,
-    tenant_out,
-)
+from onevault.admin.outputs import PageOut, page_out
 from onevault.admin.usage import usage_of_tenant
+from onevault.admin.usage_out import UsageOut
 from onevault.core.faults import Fault, FaultKind
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from onevault.admin.deps import AdminDeps
 from onevault.admin.office import Actor
-from onevault.admin.outputs import UsageOut, usage_out
+from onevault.admin.usage_out import UsageOut, usage_out
 from onevault.core.changes import ChangeQuery, RecordedChange
 from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User
 from onevault.core.ports import Figures

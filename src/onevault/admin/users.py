@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from onevault.admin import user_commands as commands
+from onevault.admin.entity_out import UserOut, user_out
 from onevault.admin.http import (
     ActorOf,
     Desk,
@@ -17,8 +18,9 @@ from onevault.admin.http import (
     version_of,
 )
 from onevault.admin.inputs import CreateUser, UpdateUser
-from onevault.admin.outputs import PageOut, UsageOut, UserOut, page_out, user_out
+from onevault.admin.outputs import PageOut, page_out
 from onevault.admin.usage import reset_quota, usage_of_user
+from onevault.admin.usage_out import UsageOut
 
 
 def user_routes(desk: Desk) -> APIRouter:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel
 
-from onevault.admin import key_commands, organization_commands, outputs, team_commands, user_commands
+from onevault.admin import entity_out, key_commands, organization_commands, team_commands, user_commands
 from onevault.admin.inputs import (
     CreateKey,
     CreateOrganization,
@@ -90,7 +90,7 @@ def create_org(
     async def work(office: Office) -> dict[str, Any]:
         said = asked(CreateOrganization, {"monthly_budget_usd": None} | given, name=name)
         return _document(
-            outputs.organization_out(await organization_commands.create_organization(office, said, actor=_ACTOR))
+            entity_out.organization_out(await organization_commands.create_organization(office, said, actor=_ACTOR))
         )
 
     made = _in_office(config, work, as_json=json)
@@ -105,7 +105,7 @@ def update_org(org_id: str, given: Given, unset: Unset = None, config: Config = 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(UpdateOrganization, given, unset=unset)
         return _document(
-            outputs.organization_out(
+            entity_out.organization_out(
                 await organization_commands.update_organization(office, org_id, said, actor=_ACTOR)
             )
         )
@@ -120,7 +120,8 @@ def list_orgs(config: Config = None, json: Json = False) -> None:
     async def work(office: Office) -> list[dict[str, Any]]:
         await office.register.refresh()
         return [
-            _document(outputs.organization_out(one)) for one in office.register.organizations("", limit=_PAGE).entries
+            _document(entity_out.organization_out(one))
+            for one in office.register.organizations("", limit=_PAGE).entries
         ]
 
     rows = _in_office(config, work, as_json=json)
@@ -133,7 +134,7 @@ def revoke_org(org_id: str, config: Config = None, json: Json = False) -> None:
 
     async def work(office: Office) -> dict[str, Any]:
         return _document(
-            outputs.organization_out(await organization_commands.delete_organization(office, org_id, actor=_ACTOR))
+            entity_out.organization_out(await organization_commands.delete_organization(office, org_id, actor=_ACTOR))
         )
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended organization {org_id}.")
@@ -152,7 +153,7 @@ def create_team(
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(CreateTeam, given, org_id=org, name=name)
-        return _document(outputs.team_out(await team_commands.create_team(office, said, actor=_ACTOR)))
+        return _document(entity_out.team_out(await team_commands.create_team(office, said, actor=_ACTOR)))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created team {made['team_id']} ({made['name']}).")
@@ -165,7 +166,7 @@ def update_team(team_id: str, given: Given, unset: Unset = None, config: Config 
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(UpdateTeam, given, unset=unset)
-        return _document(outputs.team_out(await team_commands.update_team(office, team_id, said, actor=_ACTOR)))
+        return _document(entity_out.team_out(await team_commands.update_team(office, team_id, said, actor=_ACTOR)))
 
     _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Team {team_id}")
 
@@ -180,7 +181,9 @@ def list_teams(
 
     async def work(office: Office) -> list[dict[str, Any]]:
         await office.register.refresh()
-        return [_document(outputs.team_out(one)) for one in office.register.teams("", limit=_PAGE, org_id=org).entries]
+        return [
+            _document(entity_out.team_out(one)) for one in office.register.teams("", limit=_PAGE, org_id=org).entries
+        ]
 
     rows = _in_office(config, work, as_json=json)
     show({"data": rows}, as_json=json, text=_table(rows, "team_id", "org_id", "name", "status", "monthly_limit_usd"))
@@ -191,7 +194,7 @@ def revoke_team(team_id: str, config: Config = None, json: Json = False) -> None
     """Ends a team for good; its users' keys stop until they are in another team or in none."""
 
     async def work(office: Office) -> dict[str, Any]:
-        return _document(outputs.team_out(await team_commands.delete_team(office, team_id, actor=_ACTOR)))
+        return _document(entity_out.team_out(await team_commands.delete_team(office, team_id, actor=_ACTOR)))
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended team {team_id}.")
 
@@ -209,7 +212,7 @@ def create_user(
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(CreateUser, given, org_id=org, email=email)
-        return _document(outputs.user_out(await user_commands.create_user(office, said, actor=_ACTOR)))
+        return _document(entity_out.user_out(await user_commands.create_user(office, said, actor=_ACTOR)))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"Created user {made['user_id']} ({made['email']}).")
@@ -222,7 +225,7 @@ def update_user(user_id: str, given: Given, unset: Unset = None, config: Config 
 
     async def work(office: Office) -> dict[str, Any]:
         said = asked(UpdateUser, given, unset=unset)
-        return _document(outputs.user_out(await user_commands.update_user(office, user_id, said, actor=_ACTOR)))
+        return _document(entity_out.user_out(await user_commands.update_user(office, user_id, said, actor=_ACTOR)))
 
     _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"User {user_id}")
 
@@ -237,7 +240,9 @@ def list_users(
 
     async def work(office: Office) -> list[dict[str, Any]]:
         await office.register.refresh()
-        return [_document(outputs.user_out(one)) for one in office.register.users("", limit=_PAGE, org_id=org).entries]
+        return [
+            _document(entity_out.user_out(one)) for one in office.register.users("", limit=_PAGE, org_id=org).entries
+        ]
 
     rows = _in_office(config, work, as_json=json)
     show({"data": rows}, as_json=json, text=_table(rows, "user_id", "org_id", "email", "status"))
@@ -248,7 +253,7 @@ def revoke_user(user_id: str, config: Config = None, json: Json = False) -> None
     """Ends a user for good, and every key of it; its history stays."""
 
     async def work(office: Office) -> dict[str, Any]:
-        return _document(outputs.user_out(await user_commands.delete_user(office, user_id, actor=_ACTOR)))
+        return _document(entity_out.user_out(await user_commands.delete_user(office, user_id, actor=_ACTOR)))
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Ended user {user_id}.")
 
@@ -265,7 +270,7 @@ def create_key(
 
     async def work(office: Office) -> dict[str, Any]:
         made = await key_commands.create_key(office, user, asked(CreateKey, given), actor=_ACTOR)
-        return _document(outputs.new_key_out(made.key, made.text))
+        return _document(entity_out.new_key_out(made.key, made.text))
 
     made = _in_office(config, work, as_json=json)
     show(made, as_json=json, text=f"{made['api_key']}\nThis is key {made['key_id']}; it is not shown again.")
@@ -278,7 +283,7 @@ def update_key(key_id: str, given: Given, unset: Unset = None, config: Config = 
 
     async def work(office: Office) -> dict[str, Any]:
         said, user_id = asked(UpdateKey, given, unset=unset), (await _key(office, key_id)).user_id
-        return _document(outputs.key_out(await key_commands.update_key(office, user_id, key_id, said, actor=_ACTOR)))
+        return _document(entity_out.key_out(await key_commands.update_key(office, user_id, key_id, said, actor=_ACTOR)))
 
     _show_changed(_in_office(config, work, as_json=json), as_json=json, what=f"Key {key_id}")
 
@@ -294,7 +299,7 @@ def list_keys(
     async def work(office: Office) -> list[dict[str, Any]]:
         await office.register.refresh()
         found = [one for one in office.register.every_key() if user in (None, one.user_id)]
-        return [_document(outputs.key_out(one)) for one in sorted(found, key=lambda one: one.key_id)]
+        return [_document(entity_out.key_out(one)) for one in sorted(found, key=lambda one: one.key_id)]
 
     rows = _in_office(config, work, as_json=json)
     show({"data": rows}, as_json=json, text=_table(rows, "key_id", "user_id", "prefix", "status", "name"))
@@ -306,6 +311,6 @@ def revoke_key(key_id: str, config: Config = None, json: Json = False) -> None:
 
     async def work(office: Office) -> dict[str, Any]:
         user_id = (await _key(office, key_id)).user_id
-        return _document(outputs.key_out(await key_commands.revoke_key(office, user_id, key_id, actor=_ACTOR)))
+        return _document(entity_out.key_out(await key_commands.revoke_key(office, user_id, key_id, actor=_ACTOR)))
 
     show(_in_office(config, work, as_json=json), as_json=json, text=f"Revoked key {key_id}.")

@@ -11,9 +11,9 @@ import typer
 
 from onevault.bootstrap.serve import run
 from onevault.cli.output import Json, refuse, told
+from onevault.config.forms import WORKERS_MAX
 from onevault.config.load import chosen_file, load
 from onevault.config.schema import Settings
-from onevault.config.written import WORKERS_MAX
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="The configuration file; else ONEVAULT_CONFIG, else onevault.yaml.")

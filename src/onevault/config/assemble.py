@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from onevault.config import keys, oidc
 from onevault.config.entries import providers
+from onevault.config.forms import NOT_AVAILABLE
 from onevault.config.kinds import SIMULATOR
 from onevault.config.problems import Problem, did_you_mean
 from onevault.config.schema import (
@@ -24,7 +25,6 @@ from onevault.config.schema import (
 )
 from onevault.config.secret import Secret
 from onevault.config.written import (
-    NOT_AVAILABLE,
     GatewayWritten,
     RoutingWritten,
     SecurityWritten,

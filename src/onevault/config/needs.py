@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from onevault.config import keys
+from onevault.config.forms import NOT_AVAILABLE
 from onevault.config.problems import Problem
 from onevault.config.provider_kind import PLACES, SECRETS, ProviderKind
-from onevault.config.written import NOT_AVAILABLE, ProviderWritten
+from onevault.config.written import ProviderWritten
 
 _TOGETHER: Final = (
     ("access_key_id", "secret_access_key"),
