@@ -30,9 +30,9 @@ from bench.processes import Process, free_port, running
 from bench.settings import GATEWAY_CORE, LOAD_CORE
 from onevault.admin.shelves import Shelves
 from onevault.bootstrap.system import SystemClock
+from onevault.core.directory import Change, Entity, Snapshot
 from onevault.core.identity import ApiKey, Organization, User
 from onevault.core.keys import key_prefix, key_sha256, key_text
-from onevault.core.ports import Change, Entity, Snapshot
 from onevault.policy.access import Access
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import open_vault

@@ -17,7 +17,7 @@ from onevault.core.codec import Incoming
 from onevault.core.events import UsageReported
 from onevault.core.faults import Fault
 from onevault.core.identity import Principal
-from onevault.core.ports import Plan, Target
+from onevault.core.sending import Plan, Target
 from onevault.core.usage import Usage
 from onevault.dialects.registry import CODECS
 from onevault.pipeline.caller import CallerRequest

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from onevault.admin.office import Actor, Office
+from onevault.core.directory import Entity
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
     AdminKey,
@@ -20,7 +21,6 @@ from onevault.core.identity import (
     Webhook,
     of_tenant,
 )
-from onevault.core.ports import Entity
 
 E = TypeVar("E", Tenant, Organization, Team, User, ApiKey, AdminKey, ProviderKey, Webhook)
 

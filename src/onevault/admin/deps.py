@@ -11,20 +11,9 @@ from onevault.admin.errors import StatusOf
 from onevault.admin.office import RandomBytes, as_written
 from onevault.config.schema import ProviderSettings
 from onevault.core.delivery import Deliveries, NoticeStore
+from onevault.core.directory import ChangeLog, Directory, Entity
 from onevault.core.identity import AdminKey
-from onevault.core.ports import (
-    Answers,
-    ChangeLog,
-    Clock,
-    Directory,
-    Entity,
-    IdSource,
-    Journal,
-    Ledger,
-    Rates,
-    Requests,
-    Sealer,
-)
+from onevault.core.ports import Answers, Clock, IdSource, Journal, Ledger, Rates, Requests, Sealer
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.limits import NO_DEFAULTS, DefaultLimits
 

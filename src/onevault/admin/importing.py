@@ -20,10 +20,10 @@ from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, Cre
 from onevault.admin.office import Actor, Office
 from onevault.admin.organization_commands import with_failure_mode
 from onevault.admin.strict_json import Refused, strictly_read
+from onevault.core.directory import Entity
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, Team, User
 from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
-from onevault.core.ports import Entity
 
 LINES_PER_TRANSACTION = 200
 _WEBHOOK_URL = "webhook_url"

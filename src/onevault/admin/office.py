@@ -12,8 +12,9 @@ from onevault.admin.register import Register
 from onevault.admin.shelves import Shelves
 from onevault.admin.target_limits import check_providers
 from onevault.config.schema import ProviderSettings
+from onevault.core.directory import Directory, Entity
 from onevault.core.identity import Role
-from onevault.core.ports import Clock, Directory, Entity, IdSource, Sealer
+from onevault.core.ports import Clock, IdSource, Sealer
 from onevault.policy.key_notices import Put
 from onevault.policy.outbound import destination
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from onevault.admin.shelves import Kind, Shelves, folded, in_order
+from onevault.core.directory import Change, Directory, Entity, Snapshot
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
     AdminKey,
@@ -26,7 +27,6 @@ from onevault.core.identity import (
     is_of_tenant,
 )
 from onevault.core.packed import KEYS, USERS, Record, Records, start_of_text, user_brief
-from onevault.core.ports import Change, Directory, Entity, Snapshot
 from onevault.policy.key_notices import Put
 
 E = TypeVar("E")

@@ -6,6 +6,7 @@ from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from onevault.core.directory import Entity, Snapshot
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
@@ -19,7 +20,6 @@ from onevault.core.identity import (
     Webhook,
 )
 from onevault.core.packed import KEYS, USERS, Record, Records, key_brief, start_of_text, user_brief
-from onevault.core.ports import Entity, Snapshot
 
 _GONE = Status.DELETED
 Kind = type[Organization] | type[User] | type[ApiKey]

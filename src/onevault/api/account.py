@@ -18,7 +18,8 @@ from onevault.api.model_views import anthropic_model_view, google_model_view, mo
 from onevault.api.views import health_view, request_view, usage_view
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
-from onevault.core.ports import Catalog, Clock, IdSource, Ledger, ModelFacts, Observer, Requests, UsageHistory
+from onevault.core.ports import Clock, IdSource, Ledger, Observer, Requests, UsageHistory
+from onevault.core.sending import Catalog, ModelFacts
 from onevault.pipeline.authenticate import Authenticate
 
 Show = Callable[[Scope, Principal], Awaitable[Any]]

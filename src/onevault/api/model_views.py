@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from onevault.core.money import NANOS_PER_USD
 from onevault.core.operations import Capability, Operation
-from onevault.core.ports import ModelFacts
 from onevault.core.prices import Price, Rates
+from onevault.core.sending import ModelFacts
 
 _TOKENS: Final = (
     ("input", "input"),

@@ -9,8 +9,9 @@ from typing import Any
 
 from onevault.core.identity import Metric, Principal, Window
 from onevault.core.money import Nanos, usd_for_json
-from onevault.core.ports import Figures, ModelFacts, ModelUsage
+from onevault.core.ports import Figures, ModelUsage
 from onevault.core.records import Settled
+from onevault.core.sending import ModelFacts
 from onevault.core.usage import UsageSource
 
 

@@ -18,9 +18,9 @@ from onevault.bootstrap.policies import default_limits
 from onevault.bootstrap.providers import Providers
 from onevault.bootstrap.system import new_id
 from onevault.bootstrap.webhooks import WebhookSigning
+from onevault.core.directory import Entity
 from onevault.core.identity import ApiKey, ProviderKey, Webhook
 from onevault.core.packed import keys_that_end
-from onevault.core.ports import Entity
 from onevault.jobs.key_expiry import KeyExpiry
 from onevault.jobs.provider_keys import keep_provider_keys
 from onevault.jobs.refresh import follow

@@ -12,7 +12,8 @@ from typing import Final
 
 from onevault.bootstrap.system import new_id
 from onevault.config.schema import Settings
-from onevault.core.ports import Clock, Directory, Snapshot
+from onevault.core.directory import Directory, Snapshot
+from onevault.core.ports import Clock
 from onevault.policy.purpose import KEY_BYTES, MasterKey, master_key
 from onevault.stores.keys.keyring import Keyring, MasterKeyMissing
 from onevault.stores.keys.masters import LocalMasterKeys

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from onevault.core.ports import Directory, Journal, Ledger, Rates
+from onevault.core.directory import Directory
+from onevault.core.ports import Journal, Ledger, Rates
 from onevault.stores.grace.engine import FailureModes, GraceStanding
 from onevault.stores.journal.writer import JournalStatus
 from onevault.stores.snapshot.directory import DirectoryStanding

@@ -14,8 +14,8 @@ from onevault.config.rates import incomplete, price
 from onevault.config.schema import AwsKeys, ModelSettings, ProviderSettings, ServiceAccount
 from onevault.config.service_account import service_account
 from onevault.config.written import ModelWritten, ProviderWritten, TimeoutsWritten, Written
-from onevault.core.ports import Timeouts
 from onevault.core.prices import Price
+from onevault.core.sending import Timeouts
 
 ENTRIES_MAX: Final = 200
 VAULT: Final = "vault:"

@@ -9,8 +9,8 @@ from typing import Final, Literal
 import msgspec
 
 from onevault.core.operations import Dialect, Operation
-from onevault.core.ports import CancellingStopsBill
 from onevault.core.prices import Price
+from onevault.core.sending import CancellingStopsBill
 
 Credential = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "every", "cloudflare", "aws", "gcp"]
 """How an entry's credential is sent: as `authorization: Bearer`, in the header of this name, in each of these, with Cloudflare's

@@ -35,8 +35,8 @@ from onevault.core.codec import OnExhausted, OnInsufficient
 from onevault.core.money import Nanos
 from onevault.core.notices import DEFAULT_THRESHOLDS
 from onevault.core.operations import Capability
-from onevault.core.ports import Timeouts
 from onevault.core.prices import Price
+from onevault.core.sending import Timeouts
 from onevault.core.sign_in import ClaimRules
 
 MIB: Final = 1 << 20

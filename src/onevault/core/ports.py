@@ -1,37 +1,16 @@
-"""The seams between rooms: Protocols of at most four verbs whose docstrings are the contract."""
+"""The seams between rooms: Protocols of at most four verbs whose docstrings are the contract. Those to the directory are in
+`directory.py`, those to providers in `sending.py`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
-from onevault.core.changes import ChangeQuery, RecordedChange
-from onevault.core.codec import Incoming, OnExhausted
-from onevault.core.events import Event
-from onevault.core.faults import Fault
-from onevault.core.identity import (
-    AdminKey,
-    ApiKey,
-    DataKey,
-    Limit,
-    Metric,
-    Organization,
-    Principal,
-    ProviderKey,
-    ScopeId,
-    Team,
-    Tenant,
-    User,
-    Webhook,
-    Window,
-)
+from onevault.core.identity import Limit, Metric, Principal, ScopeId, Window
 from onevault.core.money import Nanos
 from onevault.core.notices import Notice
-from onevault.core.operations import Capability, Dialect, Operation
-from onevault.core.prices import Price
 from onevault.core.records import Held, QuotaReset, Record, Settled
 from onevault.core.secret_places import Place
 
@@ -181,67 +160,6 @@ class Journal(Protocol):
         (a full disk): then nothing of it is in the journal."""
 
 
-# ---- who ------------------------------------------------------------------------------------------------------------
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """Everything that authentication needs, by id. A tenant is in it once its limits were changed. Users and keys may be packed."""
-
-    version: int
-    organizations: dict[str, Organization]
-    users: Mapping[str, User]
-    keys: Mapping[str, ApiKey]
-    teams: dict[str, Team] = {}  # msgspec copies mutable defaults
-    tenants: dict[str, Tenant] = {}
-    admin_keys: dict[str, AdminKey] = {}
-    provider_keys: dict[str, ProviderKey] = {}
-    data_keys: dict[str, DataKey] = {}
-    webhooks: dict[str, Webhook] = {}
-
-
-Entity = Tenant | Organization | Team | User | ApiKey | AdminKey | ProviderKey | DataKey | Webhook
-"""What is kept in the directory with its history."""
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A change of configuration for the audit: who, from where, and the entity as it is now."""
-
-    actor: str
-    address: str
-    entity: Entity
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """What became of the directory since some version: each entity that was changed once, as it is now, and what it stands
-    under before it. `version` is the one to go on from."""
-
-    version: int
-    entities: tuple[Entity, ...]
-
-
-class Directory(Protocol):
-    """Tenants, organizations, teams, users, keys and admin keys, kept with all their history.
-
-    Every change by any process has a number, its version. The numbers become visible in their order: whoever has read up to
-    one misses none below it.
-    """
-
-    async def snapshot(self) -> Snapshot:
-        """The newest state of all, deleted ones included: the whole is read, so ask once and follow `changes`."""
-
-    async def changes(self, since: int) -> Changes:
-        """What any process has changed after this version. With nothing new it is one look-up, for polling; else it costs what
-        has changed, not what is there."""
-
-    async def put(self, change: Change) -> None:
-        """Adds the entity's new state to its history. Raises Fault CONFLICT when the stored version is not the one before
-        (`entity.version - 1`), so two admins cannot overwrite each other."""
-
-    async def put_each(self, changes: Sequence[Change]) -> list[Fault | None]:
-        """The same for many, in their order and in one go: each whole or not at all. Gives for each what it was refused for,
-        None where it was taken; when it raises anything, none was."""
-
-
 # ---- secrets --------------------------------------------------------------------------------------------------------
 
 
@@ -282,14 +200,7 @@ class Sealer(Protocol):
         """The same for the same text as long as the data key stays, and useless to who has not the data key."""
 
 
-class ChangeLog(Protocol):
-    """The audit of what was changed in the directory."""
-
-    async def newest(self, query: ChangeQuery) -> list[RecordedChange]:
-        """The changes that were asked for, newest first, by every process and of all times. Nothing ever leaves it."""
-
-    async def note(self, change: RecordedChange) -> None:
-        """Adds what somebody did that makes no new state of an entity; its `change_id` is given here, whatever it says."""
+# ---- what was asked before -----------------------------------------------------------------------------------------
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -341,136 +252,7 @@ class UsageHistory(Protocol):
         """One row for each provider and model of a month (`2026-11`, in the organization's time zone), dearest first."""
 
 
-# ---- providers ------------------------------------------------------------------------------------------------------
-
-
-class Timeouts(msgspec.Struct, frozen=True, gc=False):
-    """How long to wait for each step of one attempt."""
-
-    connect_s: float = 5.0
-    first_event_s: float = 60.0
-    stall_s: float = 60.0
-    total_s: float = 600.0
-
-
-CancellingStopsBill = Literal["never", "streams", "always"]
-"""Whether a provider stops billing when its connection is closed: not as far as anybody knows, for streams, or for whole answers too."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A deployment and model chosen for an attempt. `price` None: unpriced."""
-
-    provider: str
-    deployment: str
-    model: str
-    price: Price | None
-    output_tokens_max: int
-    context_tokens_max: int
-    timeouts: Timeouts = Timeouts()
-    retries_max: int = 2
-    context_is_known: bool = False
-    """Whether `context_tokens_max` is a fact and not an assumption."""
-    adaptive_thinking: bool = True
-    """Whether the model decides itself how much to think, where its dialect can ask for that."""
-    dialects: tuple[Dialect, ...] = ()
-    """The only dialects that the model chats in, where its provider speaks more; empty: all of them."""
-    lacks: frozenset[Capability] = frozenset()
-    """What the model is known not to be able to."""
-    unpriced: str = ""
-    """What is missing for a price, where there is none."""
-    credential: str = ""
-    """The id of the customer's own provider key that it is called with; "": the gateway's."""
-    cancelling_stops_bill: CancellingStopsBill = "never"
-    unsaid_tiers: tuple[str, ...] = ()
-    """Tiers of service at which its provider may serve, and charge, calls that ask for none."""
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """Where a call may go, in order; why; and what was left out for which reason."""
-
-    targets: tuple[Target, ...]
-    reason: str
-    output_tokens_max: int | None = None
-    """Set where policy limits the output below what the caller or the model would."""
-    excluded: tuple[tuple[str, str], ...] = ()
-    clamp: bool = False
-    """Whether the output may be limited further, to what the money that is left pays for."""
-    on_exhausted: OnExhausted | None = None
-    """What becomes of a stream that uses its hold up; None: no limit of money holds, so nothing."""
-
-    @property
-    def credential(self) -> str:
-        """The customer's own provider key that all targets are called with; "": the gateway's own credentials."""
-        return self.targets[0].credential if self.targets else ""
-
-
-class Catalog(Protocol):
-    """Which deployments there are for a model name; swapped in whole when the configuration changes."""
-
-    def candidates(self, model: str | None, operation: Operation, principal: Principal) -> tuple[Target, ...]:
-        """Targets for a name as callers write it, in the configured order. Raises Fault MODEL_NOT_FOUND with the nearest names."""
-
-    def models(self, principal: Principal) -> tuple[ModelFacts, ...]:
-        """What the principal may use."""
-
-
-class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/v1/models` tells of a model. `capabilities` None: nobody knows; `aliases` are further ids of the same."""
-
-    id: str
-    provider: str
-    operations: tuple[Operation, ...]
-    context_length: int | None = None
-    output_tokens_max: int | None = None
-    price: Price | None = None
-    model: str = ""
-    """As its provider calls it."""
-    capabilities: frozenset[Capability] | None = None
-    aliases: tuple[str, ...] = ()
-    unpriced: str = ""
-    """What is missing for a price, where there is none."""
-
-
-class AttemptAnswer(Protocol):
-    """An answer that has begun: its first events are here, so failing over is no longer possible."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """Tuning hints that the target's dialect could not express."""
-
-    @property
-    def caller_status(self) -> int:
-        """What the caller is answered with: 200, or for a relayed request what the provider said."""
-
-    @property
-    def content_type(self) -> str:
-        """As the provider says it, for callers who get its bytes."""
-
-    def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
-        """Batches of events as the bytes come in, first ones first. Raises Fault when the answer breaks."""
-
-
-class Dispatch(msgspec.Struct, frozen=True):
-    """One attempt as it is handed to the sender. `on_reached` is told when the first byte of the request goes out: from
-    then on the provider may be working. `headers` are the caller's that its provider may want."""
-
-    target: Target
-    incoming: Incoming
-    call_id: str
-    output_tokens_max: int | None
-    headers: tuple[tuple[str, str], ...]
-    on_reached: Callable[[], None]
-
-
-class Sender(Protocol):
-    """The one room that sends bytes to providers."""
-
-    def send(self, dispatch: Dispatch) -> AbstractAsyncContextManager[AttemptAnswer]:
-        """One attempt. Entering waits for the first events; leaving closes the provider's connection at once unless the
-        answer was read to its end. Raises Fault: PROVIDER_ERROR, PROVIDER_TIMEOUT, RATE_LIMITED, or what the provider's
-        own fault means for the caller."""
+# ---- who is told ----------------------------------------------------------------------------------------------------
 
 
 class Notices(Protocol):

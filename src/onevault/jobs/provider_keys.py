@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
+from onevault.core.directory import Change, Directory
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ProviderKey, Status
-from onevault.core.ports import Change, Clock, Directory
+from onevault.core.ports import Clock
 
 ACTOR: Final = "gateway"
 INTERVAL_S: Final = 1.0

@@ -9,7 +9,8 @@ from typing import Final
 
 from onevault.core.faults import Fault
 from onevault.core.identity import Principal
-from onevault.core.ports import Admission, Plan, Rates, Watcher
+from onevault.core.ports import Admission, Rates, Watcher
+from onevault.core.sending import Plan
 from onevault.pipeline.caller import CallerRequest
 from onevault.pipeline.closing import Closing
 from onevault.policy.target_limits import counting, rates_at

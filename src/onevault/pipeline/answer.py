@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from onevault.core.codec import Incoming
 from onevault.core.events import Event
 from onevault.core.identity import Principal
-from onevault.core.ports import Admission, Plan
+from onevault.core.ports import Admission
+from onevault.core.sending import Plan
 from onevault.pipeline.receipt import Receipt
 
 

@@ -11,9 +11,10 @@ from onevault.core.codec import Incoming
 from onevault.core.events import Event
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Operation
-from onevault.core.ports import AttemptAnswer, Clock, Dispatch, Plan, Sender, Target
+from onevault.core.ports import Clock
 from onevault.core.records import AttemptRecord
 from onevault.core.relay import RelayedIncoming
+from onevault.core.sending import AttemptAnswer, Dispatch, Plan, Sender, Target
 from onevault.pipeline.caller import CallerGone, Presence
 from onevault.pipeline.drain import Drains
 from onevault.pipeline.receipt import CLIENT_CLOSED, Receipt

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from onevault.core.ports import Target
+from onevault.core.sending import Target
 from onevault.pipeline.tab import Tab
 from onevault.policy.tokens import output_tokens_estimated
 

@@ -11,9 +11,9 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Principal
 from onevault.core.money import ZERO, Nanos, format_usd, nanos_from_usd
 from onevault.core.operations import FREE, Operation
-from onevault.core.ports import Plan, Target
 from onevault.core.records import Caller, Held
 from onevault.core.relay import RelayedIncoming
+from onevault.core.sending import Plan, Target
 from onevault.pipeline.receipt import Receipt
 from onevault.policy.pricing import missing_price, output_tokens_affordable, worst_case
 from onevault.policy.target_limits import counting, limits_of_day, limits_with, scopes_with

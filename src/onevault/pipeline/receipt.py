@@ -11,8 +11,9 @@ from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal, ScopeId
 from onevault.core.money import ZERO, Nanos
-from onevault.core.ports import Plan, Standing, Target
+from onevault.core.ports import Standing
 from onevault.core.records import AttemptRecord, Caller, Outcome, Settled
+from onevault.core.sending import Plan, Target
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
 from onevault.pipeline.caller import CallerGone, CallerRequest
 from onevault.policy.pricing import version_charged

@@ -14,8 +14,9 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Principal
 from onevault.core.money import Nanos
 from onevault.core.operations import FREE, Operation
-from onevault.core.ports import Clock, Journal, Ledger, Plan
+from onevault.core.ports import Clock, Journal, Ledger
 from onevault.core.records import Held
+from onevault.core.sending import Plan
 from onevault.pipeline.closing import Closing
 from onevault.pipeline.hold import check_callers_budget, hold_of, limits_of, lowered
 from onevault.pipeline.receipt import Receipt

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onevault.core.codec import Incoming, OnExhausted, OnInsufficient
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Metric, Principal
-from onevault.core.ports import Catalog, Plan, Target
+from onevault.core.sending import Catalog, Plan, Target
 from onevault.policy import capabilities
 from onevault.policy.byok import paid_by
 from onevault.policy.pricing import missing_price

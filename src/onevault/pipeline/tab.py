@@ -19,7 +19,7 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.money import ZERO, Nanos
-from onevault.core.ports import Plan, Target
+from onevault.core.sending import Plan, Target
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
 from onevault.policy.pricing import UNLIMITED, cost, cost_at_least, output_bytes_covered
 from onevault.policy.tokens import output_tokens_estimated

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from onevault.core.directory import Entity, Snapshot
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
     AdminKey,
@@ -27,7 +28,6 @@ from onevault.core.identity import (
 )
 from onevault.core.keys import is_key_text, key_sha256
 from onevault.core.packed import KEYS, USERS, Form, Record, Records, start_of_text
-from onevault.core.ports import Entity, Snapshot
 from onevault.core.recent import Recent
 from onevault.policy.byok import REQUIRED, own_keys
 from onevault.policy.limits import (

@@ -9,7 +9,7 @@ import msgspec
 
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, Organization, OwnKey, Principal, ProviderKey, ScopeId, Status, Window
-from onevault.core.ports import Target
+from onevault.core.sending import Target
 
 Byok = Literal["preferred", "required", "off"]
 """`preferred`: an organization's own key is used where it has one. `required`: nothing else is used. `off`: none of them is."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from onevault.core.directory import Entity
 from onevault.core.identity import ApiKey, ProviderKey, Status, is_of_tenant
 from onevault.core.notices import Notice, NoticeKind
-from onevault.core.ports import Entity
 from onevault.core.windows import day_and_month
 
 

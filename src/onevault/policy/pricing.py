@@ -12,9 +12,9 @@ from typing import Final
 from onevault.core.codec import Incoming, InputSize
 from onevault.core.money import Nanos, divided_up
 from onevault.core.operations import FREE, Operation
-from onevault.core.ports import Target
 from onevault.core.prices import MS_PER_HOUR, PER_MILLION, ContextTier, Price, Rates
 from onevault.core.relay import RelayedIncoming
+from onevault.core.sending import Target
 from onevault.core.usage import AUTO_TIER, Usage, tier_named
 from onevault.policy.tokens import BYTES_PER_TOKEN_MAX, output_tokens_at_least
 

@@ -12,7 +12,7 @@ from typing import Final
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, Principal, ScopeId, TargetScope, Window
 from onevault.core.money import NANOS_PER_USD, USD_MAX, nanos_from_usd
-from onevault.core.ports import Target
+from onevault.core.sending import Target
 
 OTHER_LIMITS: Final = "counts in other limits for a provider or model than the first target"
 Exclusions = tuple[tuple[str, str], ...]

@@ -14,8 +14,8 @@ from onevault.config.schema import Settings
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.operations import RELAYED, Capability, Operation
-from onevault.core.ports import ModelFacts, Target
 from onevault.core.prices import Price, Rates
+from onevault.core.sending import ModelFacts, Target
 from onevault.policy.capabilities import suggested
 from onevault.upstream.offers import Offer, entries
 from onevault.upstream.prices import Prices
@@ -34,7 +34,7 @@ class Allowed(NamedTuple):
 
 
 class ConfiguredCatalog:
-    """Implements `ports.Catalog` for one configuration, with the prices in force on `today`; a changed configuration is a new
+    """Implements `sending.Catalog` for one configuration, with the prices in force on `today`; a changed configuration is a new
     catalog. What was once resolved is remembered (the last `REMEMBERED_MAX` names), so a call costs one lookup.
 
     A name is, in this order: an alias of `routing.aliases`; `provider/model` of an entry, which means this entry and no other;

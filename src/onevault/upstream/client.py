@@ -13,8 +13,8 @@ from onevault.core.codec import Codec, Decoder, WireRequest
 from onevault.core.events import AnswerStarted, Event, Finished, Passed, TokensCounted
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Capability, Dialect, Operation
-from onevault.core.ports import Dispatch
 from onevault.core.relay import RelayedIncoming
+from onevault.core.sending import Dispatch
 from onevault.core.transport import HttpAnswer, Phase, Transport, TransportError
 from onevault.upstream.endpoint import Endpoint, http_request, path_at, relayed_request, without_credential
 from onevault.upstream.relayed import relay_decoder
@@ -28,7 +28,7 @@ NAME_CHARACTERS_MAX = 64
 
 
 class ProviderSender:
-    """Implements `ports.Sender`. `endpoints` is swapped in whole when the configuration changes."""
+    """Implements `sending.Sender`. `endpoints` is swapped in whole when the configuration changes."""
 
     def __init__(
         self,

@@ -12,8 +12,8 @@ import msgspec
 
 from onevault.core.codec import WireRequest
 from onevault.core.operations import Dialect, Operation
-from onevault.core.ports import Dispatch
 from onevault.core.relay import RelayedIncoming
+from onevault.core.sending import Dispatch
 from onevault.core.transport import HttpRequest, Origin
 
 METADATA_ENTRIES_MAX: Final = 5

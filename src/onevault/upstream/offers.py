@@ -6,8 +6,8 @@ import msgspec
 
 from onevault.config.schema import ModelSettings, ProviderSettings, Settings
 from onevault.core.operations import RELAYED, Dialect, Operation
-from onevault.core.ports import CancellingStopsBill, Target
 from onevault.core.prices import Price
+from onevault.core.sending import CancellingStopsBill, Target
 from onevault.upstream.families import ANY, CHAT, EMBEDDINGS
 from onevault.upstream.models import Facts, facts, is_fine_tuned
 from onevault.upstream.prices import Listing, Prices, provider_at

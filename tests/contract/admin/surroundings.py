@@ -25,9 +25,9 @@ from onevault.admin.office import office_of
 from onevault.admin.people import DirectoryPeople
 from onevault.api.errors import status_of
 from onevault.config.schema import ProviderSettings
+from onevault.core.directory import Change, Changes, Directory, Snapshot
 from onevault.core.faults import Fault
 from onevault.core.identity import ScopeId
-from onevault.core.ports import Change, Changes, Directory, Snapshot
 from onevault.core.records import Record, Settled
 from onevault.pipeline.sign_in import SignIn
 from onevault.policy.access import Access

@@ -10,8 +10,8 @@ import pytest
 from tests.contract.admin.surroundings import ADMIN_KEY, Client
 
 from onevault.admin import door
+from onevault.core.directory import Changes
 from onevault.core.faults import FaultKind
-from onevault.core.ports import Changes
 
 ROUTES = [
     ("POST", "/admin/organizations"),

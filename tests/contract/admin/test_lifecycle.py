@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from tests.contract.admin.surroundings import NOON_NS, Client, everything_kept
 
+from onevault.core.directory import Change
 from onevault.core.faults import Fault
 from onevault.core.identity import Limit, Metric, Window
 from onevault.core.keys import is_key_text
 from onevault.core.money import nanos_from_usd
-from onevault.core.ports import Change
 from onevault.policy.limits import key_scope, organization_scope, tenant_scope, user_scope
 
 NOON_MS = NOON_NS // 1_000_000

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tests.contract.vault.conftest import Ask, MovedClock
 
+from onevault.core.directory import Change, Changes, Snapshot
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import AdminKey, ApiKey, Organization, Role, Status, Team, Tenant, User
-from onevault.core.ports import Change, Changes, Snapshot
 from onevault.stores.sql.directory import CHANGES_MAX, VaultDirectory
 from onevault.stores.sql.engine import Vault, open_vault
 from onevault.stores.sql.entities import Entity
@@ -283,7 +283,7 @@ WRITER = """
 import asyncio, pathlib, sys, time
 from onevault.core.faults import Fault
 from onevault.core.identity import Organization, User
-from onevault.core.ports import Change
+from onevault.core.directory import Change
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import open_vault
 

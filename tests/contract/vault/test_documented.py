@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.contract.vault.calls import both, settled_call, write_segment
 from tests.contract.vault.conftest import Ask, MovedClock
 
+from onevault.core.directory import Change
 from onevault.core.identity import Organization, User
-from onevault.core.ports import Change
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.loader import Loader

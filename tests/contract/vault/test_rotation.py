@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from tests.contract.vault.conftest import MovedClock
 
+from onevault.core.directory import Change, Changes, Snapshot
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import DataKey, Organization, ProviderKey, Status, Webhook, of_tenant
-from onevault.core.ports import Change, Changes, Snapshot
 from onevault.core.secret_places import Place, webhook_secret
 from onevault.policy.envelope import key_id_of
 from onevault.policy.purpose import MasterKey, master_key

@@ -12,8 +12,8 @@ from tests.contract.vault.conftest import MovedClock
 from tests.support.postgres_server import PostgresServer, shared_postgres
 from tests.support.vaults import place
 
+from onevault.core.directory import Change
 from onevault.core.identity import Organization, Window
-from onevault.core.ports import Change
 from onevault.stores.sql.directory import VaultDirectory
 from onevault.stores.sql.engine import Vault, open_vault
 from onevault.stores.sql.loader import Loader

@@ -13,8 +13,8 @@ from tests.contract.vault.calls import settled_call, write_segment
 from tests.contract.vault.conftest import MovedClock
 
 from onevault.core.changes import ChangeQuery
+from onevault.core.directory import Change
 from onevault.core.identity import ApiKey, Organization, Team, Tenant, User, Webhook, of_tenant
-from onevault.core.ports import Change
 from onevault.core.records import Record
 from onevault.core.usage import Usage
 from onevault.stores.sql.change_log import VaultChangeLog

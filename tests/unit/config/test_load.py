@@ -14,7 +14,7 @@ from onevault.config.load import load, settings_from
 from onevault.config.problems import ConfigurationError, Problem
 from onevault.config.schema import Settings
 from onevault.config.secret import Secret
-from onevault.core.ports import Timeouts
+from onevault.core.sending import Timeouts
 
 KEY = "sk-canary-7f3a9c21d4"
 OPENAI = {"OPENAI_API_KEY": KEY}

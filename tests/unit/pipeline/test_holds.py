@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from onevault.core.codec import Incoming, RequestLine
 from onevault.core.identity import Principal
-from onevault.core.ports import Plan, Target
 from onevault.core.prices import ContextTier, Price, Rates, ServiceTier
+from onevault.core.sending import Plan, Target
 from onevault.core.usage import Usage
 from onevault.dialects.registry import INGRESS
 from onevault.pipeline.caller import CallerRequest

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onevault.core.directory import Snapshot
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Limit, Metric, Organization, Principal, Status, Team, Tenant, User, Window
 from onevault.core.keys import key_sha256
-from onevault.core.ports import Snapshot
 from onevault.policy.access import Access, Refusal, check, principals
 from onevault.policy.limits import (
     NO_DEFAULTS,

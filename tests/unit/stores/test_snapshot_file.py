@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from onevault.core.directory import Snapshot
 from onevault.core.identity import ApiKey, Organization, User
-from onevault.core.ports import Snapshot
 from onevault.policy.purpose import MasterKey
 from onevault.stores.snapshot.file import SnapshotFile, SnapshotUnusable
 

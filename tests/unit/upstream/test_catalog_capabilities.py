@@ -11,7 +11,7 @@ from onevault.config.load import settings_from
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Principal
 from onevault.core.operations import Capability, Operation
-from onevault.core.ports import ModelFacts, Target
+from onevault.core.sending import ModelFacts, Target
 from onevault.upstream.catalog import ConfiguredCatalog
 from onevault.upstream.families import ANY, FAMILIES
 from onevault.upstream.models import facts, is_fine_tuned

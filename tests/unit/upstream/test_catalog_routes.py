@@ -15,7 +15,7 @@ from onevault.core.codec import Incoming
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Limit, Metric, Principal, ScopeId, Window
 from onevault.core.operations import Capability
-from onevault.core.ports import Plan
+from onevault.core.sending import Plan
 from onevault.dialects.anthropic.request import read_count_tokens, read_messages
 from onevault.dialects.openai.chat_request import read_chat
 from onevault.pipeline.route import Route

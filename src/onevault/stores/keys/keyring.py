@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from onevault.core.directory import Change, Directory
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import DataKey, Status
-from onevault.core.ports import Change, Clock, Directory, IdSource, KeyService, Sealed
+from onevault.core.ports import Clock, IdSource, KeyService, Sealed
 from onevault.core.secret_places import Place
 from onevault.policy.envelope import NONCE_BYTES, Unreadable, key_id_of, seal, unseal
 from onevault.policy.purpose import KEY_BYTES, purpose_key

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
+from onevault.core.directory import Change, Directory, Entity
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import DataKey, ProviderKey, Status, Webhook
-from onevault.core.ports import Change, Directory, Entity
 from onevault.core.secret_places import Place, webhook_secret
 from onevault.policy.envelope import key_id_of
 from onevault.stores.keys.keyring import Keyring, newest_of

@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 import structlog
 
+from onevault.core.directory import Change, Changes, Directory, Snapshot
 from onevault.core.faults import Fault
 from onevault.core.notices import Notice, NoticeKind
-from onevault.core.ports import Change, Changes, Clock, Directory, Notices, Snapshot
+from onevault.core.ports import Clock, Notices
 from onevault.stores.snapshot.file import Kept, SnapshotFile
 
 _log = structlog.get_logger("onevault.directory")
@@ -67,7 +68,7 @@ class SnapshotDirectory:
         return self._kept is not None
 
     async def snapshot(self) -> Snapshot:
-        """As `ports.Directory.snapshot`; the file's until the vault is heard."""
+        """As `directory.Directory.snapshot`; the file's until the vault is heard."""
         if self._kept is not None:
             return self._kept.snapshot
         try:
@@ -79,7 +80,7 @@ class SnapshotDirectory:
         return snapshot
 
     async def changes(self, since: int) -> Changes:
-        """As `ports.Directory.changes`."""
+        """As `directory.Directory.changes`."""
         try:
             changes = await self._behind.changes(since)
         except self._failures as error:
@@ -89,11 +90,11 @@ class SnapshotDirectory:
         return changes
 
     async def put(self, change: Change) -> None:
-        """As `ports.Directory.put`."""
+        """As `directory.Directory.put`."""
         await self._behind.put(change)
 
     async def put_each(self, changes: Sequence[Change]) -> list[Fault | None]:
-        """As `ports.Directory.put_each`."""
+        """As `directory.Directory.put_each`."""
         return await self._behind.put_each(changes)
 
     def standing(self) -> DirectoryStanding:

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from onevault.core.directory import Snapshot
 from onevault.core.packed import KEYS, USERS, Packed, Record
-from onevault.core.ports import Snapshot
 from onevault.policy.purpose import MasterKey, purpose_key
 
 FILE_NAME: Final = "directory.snapshot"

@@ -18,7 +18,7 @@ _KEPT_AS = {called: kind for kind, called in _CALLED.items()}
 
 
 class VaultChangeLog:
-    """Implements `ports.ChangeLog`."""
+    """Implements `directory.ChangeLog`."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DataError
 
+from onevault.core.directory import Change, Changes, Entity, Snapshot
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import (
     AdminKey,
@@ -19,7 +20,7 @@ from onevault.core.identity import (
     is_of_tenant,
     tenant_of,
 )
-from onevault.core.ports import Change, Changes, Clock, Entity, Snapshot
+from onevault.core.ports import Clock
 from onevault.stores.sql.engine import Vault
 from onevault.stores.sql.entities import (
     ADMIN_KEY,

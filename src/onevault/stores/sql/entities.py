@@ -12,6 +12,7 @@ from unicodedata import normalize
 import msgspec
 from sqlalchemy import Table
 
+from onevault.core.directory import Entity
 from onevault.core.identity import (
     AdminKey,
     ApiKey,
@@ -26,7 +27,6 @@ from onevault.core.identity import (
     User,
     Webhook,
 )
-from onevault.core.ports import Entity
 from onevault.stores.sql.schema import secrets, webhooks, who
 
 _MONEY = frozenset(

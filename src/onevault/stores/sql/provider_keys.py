@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from onevault.core.directory import Entity
 from onevault.core.identity import ProviderKey, tenant_of
 from onevault.core.money import NANOS_PER_USD
-from onevault.core.ports import Entity
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.schema import providers, who
 from onevault.stores.sql.statements import insert_absent

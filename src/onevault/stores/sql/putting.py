@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
+from onevault.core.directory import Change, Entity
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, ProviderKey, Status, User, Webhook, is_of_tenant
 from onevault.core.money import NANOS_PER_USD
-from onevault.core.ports import Change, Entity
 from onevault.stores.sql import locks
 from onevault.stores.sql.entities import ALL, API_KEY, TEAM, USER, Kept, for_audit, kept
 from onevault.stores.sql.hashing import hash_diff, hash_key

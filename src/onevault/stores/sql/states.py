@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Table
 
+from onevault.core.directory import Entity
 from onevault.core.identity import ApiKey, User
 from onevault.core.packed import KEYS, USERS, Form, Packed
-from onevault.core.ports import Entity
 from onevault.stores.sql.entities import ALL, Kept, reader
 from onevault.stores.sql.hashing import hash_key
 from onevault.stores.sql.moments import moment
