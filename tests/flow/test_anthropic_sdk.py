@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import anthropic
 import pytest
-from anthropic import Anthropic, AsyncAnthropic
+from anthropic import Anthropic, AsyncAnthropic, beta_tool
 
 from tests.support.processes import GatewayProcess
 
@@ -72,6 +72,21 @@ def test_tool_results_go_back_to_the_model(client: Anthropic, model: str) -> Non
     history = [*asked, {"role": "assistant", "content": content}, {"role": "user", "content": results}]
     answer = client.messages.create(model=model, messages=history, tools=[WEATHER], max_tokens=50)
     assert answer.content
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_tool_runner_goes_on_where_nobody_holds_its_conversation(client: Anthropic, model: str) -> None:
+    @beta_tool
+    def weather(city: str) -> str:
+        """The weather."""
+        return f"sunny in {city}"
+
+    runner = client.beta.messages.tool_runner(model=model, messages=HELLO, tools=[weather], max_tokens=300)
+    first, second = list(runner)
+    assert (first.stop_reason, second.stop_reason) == ("tool_use", "end_turn")
+    assert (
+        second.usage.input_tokens > first.usage.input_tokens
+    )  # the whole conversation and its tools, not the result alone
 
 
 def test_thinking_comes_with_its_signature(client: Anthropic) -> None:

@@ -79,6 +79,8 @@ class Fault(Exception):
         """Of a call refused for want of money, tokens, or requests of its day or month: the limit that is used up. Never shown either."""
         self.reached: LimitReached | None = None
         """Of a call that a limit refused, and which is the caller's business: for the headers."""
+        self.sdk_code = ""
+        """The word by which the SDK of the caller's dialect knows how to go on by itself; one that the dialect lists, never free text."""
         self.read_before: list[Event] = []
         """Of an answer that breaks: the events of the same bytes that came before the break and are still to be delivered."""
 

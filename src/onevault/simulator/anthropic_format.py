@@ -28,7 +28,9 @@ ERROR_EVENT: Final = (
 
 
 def _error(fault: Fault, request_id: str) -> bytes:
-    error = {"type": fault.anthropic_type, "message": fault.anthropic_message}
+    error: dict[str, object] = {"type": fault.anthropic_type, "message": fault.anthropic_message}
+    if fault.anthropic_code:
+        error["details"] = {"error_code": fault.anthropic_code}
     return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 

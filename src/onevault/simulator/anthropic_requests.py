@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -37,6 +37,7 @@ class CountRequest(msgspec.Struct):
     cache_control: Block | None = None
     output_config: Block | None = None
     output_format: Block | None = None
+    thread: Block | None = None
 
 
 class MessagesRequest(CountRequest, kw_only=True):
@@ -80,6 +81,9 @@ def read_messages(body: bytes) -> MessagesRequest:
         request = _messages.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refusal(error) from None
+    if request.thread is not None:
+        refused = invalid("thread: this model does not support threads")
+        raise Refused(replace(refused.fault, anthropic_code="thread_unsupported_request"))
     _check(request)
     if request.max_tokens < 1:
         raise invalid("max_tokens: Input should be greater than or equal to 1")

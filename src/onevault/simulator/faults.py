@@ -26,6 +26,7 @@ class Fault:
     should_retry: bool | None = None
     name: str = ""
     retry_after_s: float | None = None
+    anthropic_code: str = ""
 
     @property
     def message(self) -> str:

@@ -20,8 +20,8 @@ def openai(**error: Any) -> bytes:
     return json.dumps({"error": {"message": "s3cret", **error}}).encode()
 
 
-def anthropic(type: str, message: str = "s3cret") -> bytes:
-    return json.dumps({"type": "error", "error": {"type": type, "message": message}}).encode()
+def anthropic(type: str, message: str = "s3cret", **more: Any) -> bytes:
+    return json.dumps({"type": "error", "error": {"type": type, "message": message, **more}}).encode()
 
 
 HTML = b"<html><body>s3cret Bad Gateway</body></html>"
@@ -88,6 +88,20 @@ HTML = b"<html><body>s3cret Bad Gateway</body></html>"
             None,
         ),
         (MESSAGES, 404, anthropic("not_found_error", "model: s3cret"), FaultKind.MODEL_NOT_FOUND, "model"),
+        (
+            MESSAGES,
+            404,
+            anthropic("not_found_error", details={"error_code": "thread_not_found"}),
+            FaultKind.NOT_FOUND,
+            "thread",
+        ),
+        (
+            MESSAGES,
+            404,
+            anthropic("not_found_error", details={"error_code": "s3cret"}),
+            FaultKind.INVALID_REQUEST,
+            None,
+        ),
         (MESSAGES, 413, anthropic("request_too_large"), FaultKind.PAYLOAD_TOO_LARGE, None),
         (MESSAGES, 429, anthropic("rate_limit_error"), FaultKind.RATE_LIMITED, None),
         (MESSAGES, 500, anthropic("api_error"), FaultKind.PROVIDER_ERROR, None),
@@ -140,9 +154,17 @@ def test_every_fault_has_its_dialects_shape(kind: FaultKind) -> None:
     assert sorted(error) == ["code", "message", "param", "type"]
     assert (error["code"], error["param"], error["message"]) == (kind.value, "messages[0]", "Sorry.")
     document = json.loads(INGRESS[MESSAGES].error_body(fault, request_id="r"))
+    assert "details" not in document["error"]
     assert (document["type"], document["request_id"]) == ("error", "r")
     assert document["error"]["message"] == "messages[0]: Sorry."
     assert document["error"]["type"].endswith("_error") or document["error"]["type"] == "request_too_large"
+
+
+def test_a_code_that_anthropics_sdk_goes_on_by_reaches_it() -> None:
+    body = anthropic("not_found_error", details={"error_code": "thread_not_found"})
+    fault = CODECS[MESSAGES].fault(404, {}, body)
+    told = json.loads(INGRESS[MESSAGES].error_body(fault, request_id="r"))["error"]
+    assert told["details"]["error_code"] == "thread_not_found"
 
 
 def test_faults_inside_a_stream_end_it_without_its_terminator() -> None:

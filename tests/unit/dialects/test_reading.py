@@ -12,7 +12,7 @@ from onevault.core.events import TokensCounted
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.operations import Dialect, Operation
 from onevault.dialects.registry import CODECS, INGRESS
-from onevault.dialects.wire.input_size import DOCUMENT_TOKENS_MAX, IMAGE_TOKENS_MAX
+from onevault.dialects.wire.input_size import DOCUMENT_TOKENS_MAX, FETCHED_TOKENS_MAX, IMAGE_TOKENS_MAX
 from onevault.policy.tokens import output_tokens_estimated
 
 CHAT, EMBEDDINGS = "openai-chat", "openai-embeddings"
@@ -230,6 +230,7 @@ SEARCH_RESULT = {"type": "search_result", "source": "https://x.example", "title"
         (CHAT, chat(tools=[{"type": "custom", "custom": {"name": "x"}}], tool_choice={"type": "allowed_tools"})),
         (MESSAGES, messages(messages=user(SEARCH_RESULT, {"type": "container_upload", "file_id": "f"}))),
         (MESSAGES, messages(tools=[{"type": "bash_20250124", "name": "bash"}], mcp_servers=[])),
+        (MESSAGES, messages(messages=[], thread={"type": "continue", "previous_message_id": "msg_1"})),
     ],
 )
 def test_what_is_not_known_passes(dialect: Dialect, body: bytes) -> None:
@@ -335,6 +336,8 @@ def test_sizes_of_documents_and_text() -> None:
     by_url = {"type": "document", "source": {"type": "url", "url": "https://x.example/a.pdf"}}
     assert INGRESS[MESSAGES].read(messages(messages=user(by_url))).size.tokens_at_most > DOCUMENT_TOKENS_MAX
     text = INGRESS[CHAT].read(chat(messages=[{"role": "user", "content": "word " * 1000}])).size
+    continued = messages(thread={"type": "continue", "previous_message_id": "msg_1"})
+    assert INGRESS[MESSAGES].read(continued).size.tokens_at_most > FETCHED_TOKENS_MAX
     assert 5_000 < text.tokens_at_most < 5_200
     assert 1_200 < text.tokens_estimated < 1_300
     assert [output_tokens_estimated(n) for n in (0, 1, 4, 5)] == [0, 1, 1, 2]

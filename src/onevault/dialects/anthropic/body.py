@@ -118,8 +118,15 @@ class MetadataIn(msgspec.Struct, frozen=True):
     user_id: str | None = None
 
 
+class ThreadIn(msgspec.Struct, frozen=True):
+    """The conversation as the provider holds it: begun by one request, gone on with by the next."""
+
+    type: str = ""
+    previous_message_id: str | None = None
+
+
 class CountTokensBody(ExtendedBody, frozen=True, kw_only=True):
-    messages: Annotated[list[MessageIn], Meta(min_length=1)]
+    messages: list[MessageIn]
     model: str | None = None
     system: str | list[SystemBlock] | None = None
     tools: list[ToolIn] | None = None
@@ -128,6 +135,12 @@ class CountTokensBody(ExtendedBody, frozen=True, kw_only=True):
     output_config: OutputConfig | None = None
     output_format: FormatIn | None = None
     metadata: MetadataIn | None = None
+    thread: ThreadIn | None = None
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether the provider has input of this request that is not in it."""
+        return self.thread is not None and self.thread.type != "create"
 
 
 class MessagesBody(CountTokensBody, frozen=True, kw_only=True):
@@ -169,7 +182,9 @@ def check_blocks(messages: list[MessageIn]) -> None:
 
 
 def check_rest(body: CountTokensBody) -> None:
-    """The same for tools and system."""
+    """The same for tools and system, and whether there is anything to answer."""
+    if not body.messages and not body.is_continued:
+        raise invalid("messages", "must not be empty")
     for i, tool in enumerate(body.tools or ()):
         if tool.type in (None, "custom"):
             for needed in ("name", "input_schema"):

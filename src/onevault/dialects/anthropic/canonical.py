@@ -37,6 +37,7 @@ from onevault.dialects.anthropic.body import (
     ToolChoiceIn,
     ToolIn,
 )
+from onevault.dialects.anthropic.faults import THREAD_UNSUPPORTED
 from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.wire.extensions import EXTENSION_NAMES
 from onevault.dialects.wire.json_body import decoded, fields_of, invalid, present, unsupported
@@ -44,8 +45,8 @@ from onevault.dialects.wire.signatures import untagged
 
 _TOOL_FIELDS: msgspec.json.Decoder[list[dict[str, Raw]]] = msgspec.json.Decoder(list[dict[str, Raw]])
 _CARRIED_TOOL = frozenset(ToolIn.__struct_fields__)
-_CARRIED = frozenset(MessagesBody.__struct_fields__) | frozenset(EXTENSION_NAMES)
-_MEANINGFUL = frozenset({"container", "mcp_servers", "context_management"})
+_CARRIED = (frozenset(MessagesBody.__struct_fields__) - {"thread"}) | frozenset(EXTENSION_NAMES)
+_MEANINGFUL = frozenset({"container", "mcp_servers", "context_management", "compaction"})
 """Fields that change what the answer is; every other unknown field only tunes."""
 
 _INNER_BLOCKS: msgspec.json.Decoder[list[InnerBlock]] = msgspec.json.Decoder(list[InnerBlock])
@@ -66,6 +67,10 @@ def canonical_of(parsed: CountTokensBody, body: bytes) -> ChatRequest:
     for name, raw in fields.items():
         if name in _CARRIED or bytes(raw) == b"null":
             continue
+        if name == "thread":
+            fault = unsupported(name, _NOT_THERE)
+            fault.sdk_code = THREAD_UNSUPPORTED
+            raise fault
         if name in _MEANINGFUL:
             raise unsupported(name, _NOT_THERE)
         hints.append(name)

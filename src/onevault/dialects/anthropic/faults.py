@@ -14,9 +14,14 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.dialects.wire.provider_faults import broken_off, kind_of_status, provider_fault
 
 
+class DetailsIn(msgspec.Struct, frozen=True):
+    error_code: str = ""
+
+
 class ErrorIn(msgspec.Struct, frozen=True):
     type: str = ""
     message: str = ""
+    details: DetailsIn | None = None
 
 
 class ErrorDocument(msgspec.Struct, frozen=True):
@@ -55,6 +60,15 @@ _TYPE_BY_KIND = {
 }
 """Kinds that are not here are the caller's own: `invalid_request_error`."""
 
+THREAD_UNSUPPORTED = "thread_unsupported_request"
+_THREAD_FAULTS = {
+    THREAD_UNSUPPORTED: (FaultKind.UNSUPPORTED_PARAMETER, "The provider cannot hold this conversation."),
+    "thread_not_found": (FaultKind.NOT_FOUND, "The provider does not hold this conversation."),
+    "thread_already_continued": (FaultKind.CONFLICT, "This conversation was continued already."),
+    "thread_continue_in_flight": (FaultKind.CONFLICT, "This conversation is being continued."),
+}
+"""By Anthropic's codes, after each of which its SDK sends the whole conversation by itself."""
+
 _CONTEXT_PHRASES = ("prompt is too long", "exceed context limit", "context window", "maximum context")
 _ACCOUNT_PHRASES = ("credit balance", "spend limit", "usage limits")
 _SAFETY_PHRASES = ("content filtering policy", "usage policy")
@@ -76,6 +90,12 @@ def anthropic_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fau
         # Not an error document: a proxy's page or a wrong address, so nothing that the caller could mend.
         kind = FaultKind.PROVIDER_ERROR if status in (400, 404, 409, 422) else kind_of_status(status)
         return provider_fault(kind, status=status, headers=headers, body=body)
+    code = error.details.error_code if error.details is not None else ""
+    if code in _THREAD_FAULTS:
+        kind, message = _THREAD_FAULTS[code]
+        fault = provider_fault(kind, status=status, headers=headers, body=body, param="thread", message=message)
+        fault.sdk_code = code
+        return fault
     kind = _kind(error, status)
     return provider_fault(kind, status=status, headers=headers, body=body, param=_param(error, kind))
 
@@ -121,11 +141,14 @@ def anthropic_type(kind: FaultKind) -> str:
 
 
 def anthropic_error_body(fault: Fault, *, request_id: str) -> bytes:
-    """`{"type": "error", "error": {"type", "message"}, "request_id"}`. The message begins with the field at fault, as Anthropic's."""
+    """`{"type": "error", "error": {"type", "message"}, "request_id"}`. The message begins with the field at fault, as Anthropic's.
+    With `details: {"error_code"}` where its SDK goes on by it."""
     message = fault.message
     if fault.param and not message.startswith(fault.param):
         message = f"{fault.param}: {message}"
-    error = {"type": anthropic_type(fault.kind), "message": message}
+    error: dict[str, object] = {"type": anthropic_type(fault.kind), "message": message}
+    if fault.sdk_code:
+        error["details"] = {"error_code": fault.sdk_code, "unsupported": ["thread"]}
     return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 

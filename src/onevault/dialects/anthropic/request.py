@@ -173,7 +173,7 @@ def _size(parsed: SizedMessages | SizedCount, body: bytes, *, has_blocks: bool) 
                 media.charged_apart = tool.type
             if tool.type.startswith(_SEARCHES):
                 media.searches_at_most = _searches_at_most(body)
-    if parsed.mcp_servers:
+    if parsed.mcp_servers or parsed.is_continued:
         media.provider_tool(fetches=True)
     if not has_blocks:
         return mixed_size(len(body), media, tools=tools)

@@ -36,11 +36,12 @@ def provider_fault(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     param: object = None,
+    message: str | None = None,
 ) -> Fault:
-    """A fault in the gateway's own words. `param` is kept where it looks like a field's path."""
+    """A fault in the gateway's own words: `message`, or those of its kind. `param` is kept where it looks like a field's path."""
     return Fault(
         kind,
-        _MESSAGES[kind],
+        message or _MESSAGES[kind],
         param=param if isinstance(param, str) and is_field_path(param) else None,
         retry_after_s=retry_after_s(headers) if headers else None,
         provider_status=status,
