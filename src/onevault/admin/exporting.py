@@ -72,10 +72,14 @@ async def exported(office: Office, *, actor: Actor, org_id: str | None = None) -
             team = {} if user.team_id not in teams else {"team": teams[user.team_id or ""]}
             lines.append(_line(user, organization=names[user.org_id], **team))
             above = {"organization": names[user.org_id], "user": user.email}
-            lines.extend(_line(key, **above) for key in keys[user.user_id] if key.status is Status.ACTIVE)
+            lines.extend(_line(key, **above) for key in keys[user.user_id] if _works(key, now_ms=office.now_ms))
         yield _lines(iter(lines))
         after = users.after
         await office.clock.sleep(0)
+
+
+def _works(key: ApiKey, *, now_ms: int) -> bool:
+    return key.status is Status.ACTIVE and (key.expires_at_ms is None or now_ms < key.expires_at_ms)
 
 
 def _lines(documents: Iterator[dict[str, Any]]) -> bytes:
@@ -98,7 +102,9 @@ def _line(entity: Organization | Team | User | ApiKey, **above: str) -> dict[str
     named = named_by_callers(_MODELS[kind])
     line: dict[str, Any] = {"object": kind} | {name: shown[name] for name in _REFERENCES[kind] if shown[name]} | above
     for name in named:
-        if name not in _LEFT_OUT and name in shown and shown[name] is not None and name not in line:
+        # What stands for what nobody said is shown, and would come in as if it had been said.
+        is_said = name in shown and shown[name] is not None and getattr(entity, named[name], True) is not None
+        if is_said and name not in _LEFT_OUT and name not in line:
             line[name] = shown[name]
     if kind == "organization":
         line.setdefault("monthly_budget_usd", None)

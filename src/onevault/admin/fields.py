@@ -63,12 +63,12 @@ def nanos(value: object) -> int:
     return int(significant) * 10**places if significant else 0  # integers only: Decimal arithmetic rounds at 28 digits
 
 
-def count(value: object) -> int:
+def count(value: object, *, at_most: int = COUNT_MAX, unit: str = "") -> int:
     """A whole number, also where it is written as `60.0`: to JSON they are the same."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
         raise refused("must be a whole number")
-    if not 0 <= value <= COUNT_MAX:
-        raise refused(f"must be between 0 and {COUNT_MAX}")
+    if not 0 <= value <= at_most:
+        raise refused(f"must be between 0 and {at_most}{unit}")
     if value != int(value):
         raise refused("must be a whole number")
     return int(value)
@@ -196,10 +196,7 @@ def _network(text: str) -> str:
 
 
 def overlap(value: object) -> int:
-    seconds = count(value)
-    if seconds > OVERLAP_S_MAX:
-        raise refused(f"must be between 0 and {OVERLAP_S_MAX} seconds")
-    return seconds
+    return count(value, at_most=OVERLAP_S_MAX, unit=" seconds")
 
 
 def webhook_url(value: object) -> str:

@@ -61,6 +61,18 @@ async def test_what_goes_out_comes_in_elsewhere_as_it_was(admin: Client, tmp_pat
     assert (came_in[2]["suspended"], came_in[2]["monthly_limit_usd"], came_in[2]["team"]) == (True, 0.25, "Team")
 
 
+async def test_what_comes_in_where_it_went_out_differs_in_nothing_and_ended_keys_stay_out(admin: Client) -> None:
+    there = await filled(admin)
+    path = f"/admin/users/{there['user_id']}/api-keys"
+    await admin("POST", path, {"name": "ends", "expires_at": "2100-01-01T00:00:00Z"})
+    await admin("POST", f"{path}/{there['key_id']}/rotate", {"overlap": 60})
+    admin.around.clock.ns += 61 * 1_000_000_000
+    went_out = await exported(admin)
+    assert [(line.get("name"), "expires_at" in line) for line in went_out[3:]] == [("ends", True), ("ci", False)]
+    back = await sent(admin, lines(*went_out), "new_keys=true")
+    assert [(entry["outcome"], entry["differs"]) for entry in back.body["entries"]] == [("exists", [])] * 5
+
+
 async def test_no_secret_goes_out(admin: Client) -> None:
     there = await filled(admin)
     stored = (await admin.around.directory.snapshot()).keys[there["key_id"]]
