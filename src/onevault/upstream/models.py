@@ -19,10 +19,12 @@ _LONGEST: Final = max(map(len, _BY_PREFIX))
 _OPENAI: Final = ("gpt-", "o1", "o3", "o4", "codex-")
 _FINE_TUNED: Final = re.compile(r"^ft:([^:]+).*")
 _BEDROCK: Final = re.compile(
-    r"^(?:[a-z]{2,6}(?:-gov)?\.)?"
+    r"^(?:[a-z]{2,8}(?:-gov)?\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai?|nvidia|openai|qwen|writer|zai)\.(?=.)"
 )
 """`eu.anthropic.claude-…`: a region or `global`, and who made the model."""
+
+_MAKER: Final = re.compile(r"^(?!arn:)[^/]+/.")
 
 _RESPONSES_ONLY: Final = re.compile(r"^codex-|^computer-use|-(pro|codex|deep-research)(-|$)")
 _NOT_CHAT: Final = re.compile(r"-(transcribe|tts|realtime|image|diarize)(-|$)")
@@ -70,6 +72,12 @@ def facts(model: str, context_tokens: int | None = None) -> Facts:
 def is_fine_tuned(model: str) -> bool:
     """Whether it is the name of one fine-tuned model at OpenAI (`ft:gpt-4o-mini-2024-07-18:acme::id`), and not of a family."""
     return model.startswith("ft:") and model.count(":") >= 2
+
+
+def is_anothers_name(name: str, known_as: str) -> bool:
+    """Whether a name says who made the model (`x-ai/grok-4.7`, `us.anthropic.claude-…`), as those do who serve the models of many,
+    and the id that a provider's prices match it with (`grok-4.7`) does not: that provider does not call it so."""
+    return any(told(name.lower()) and not told(known_as.lower()) for told in (_MAKER.match, _BEDROCK.match))
 
 
 def _family(model: str) -> Family | None:

@@ -9,7 +9,7 @@ from onevault.core.operations import RELAYED, Dialect, Operation
 from onevault.core.prices import Price
 from onevault.core.sending import CancellingStopsBill, Target
 from onevault.upstream.families import ANY, CHAT, EMBEDDINGS
-from onevault.upstream.models import Facts, facts, is_fine_tuned
+from onevault.upstream.models import Facts, facts, is_anothers_name, is_fine_tuned
 from onevault.upstream.prices import Listing, Prices, provider_at
 from onevault.upstream.providers import KINDS, ProviderKind
 
@@ -96,6 +96,8 @@ class Entry:
         )
         if listing is None or whole_family:
             return False  # the data's ids for whole families are no names of models
+        if not self.kind.for_tests and is_anothers_name(name, listing.id):
+            return False
         known = facts(name, listing.context_tokens)
         if known.dialects and Operation.CHAT in known.operations and not self._dialects(known):
             return False

@@ -178,6 +178,30 @@ def test_google_does_not_list_the_claudes_that_its_prices_know() -> None:
     assert {"gemini-2.5-flash", "gemini-embedding-001"} <= set(listed(built))
 
 
+@pytest.mark.parametrize(
+    ("name", "providers"),
+    [
+        ("anthropic/claude-opus-5", {"openrouter"}),
+        ("x-ai/grok-4.7", {"openrouter"}),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", {"bedrock"}),
+        ("togethercomputer/GPT-JT-Moderation-6B", {"together"}),
+        ("grok-4.7", {"xai", "azure"}),
+    ],
+)
+def test_who_does_not_name_models_by_their_makers_is_not_tried_with_such_names(name: str, providers: set[str]) -> None:
+    built = catalog(
+        "providers: {openai: {api_key: k-1234}, azure: {api_key: k-1234, base_url: 'http://h'}, google: {api_key: k-1234}, "
+        "xai: {api_key: k-1234}, bedrock: {api_key: k-1234, region: us-east-1}, openrouter: {api_key: k-1234}, "
+        "together: {api_key: k-1234}}"
+    )
+    assert {one.provider for one in built.candidates(name, Operation.CHAT, ANYONE)} == providers
+
+
+def test_a_text_to_moderate_goes_to_openais_own_model_where_none_is_named() -> None:
+    built = catalog("providers: {openai: {api_key: k-1234}, together: {api_key: k-1234}}")
+    assert built.candidates(None, Operation.MODERATION, ANYONE)[0].model == "omni-moderation-latest"
+
+
 def test_bedrock_lists_names_that_can_be_called() -> None:
     built = catalog("providers: {bedrock: {api_key: k-1234, region: us-east-1}}")
     assert not [name for name in listed(built) if name.startswith("regional.")]

@@ -27,7 +27,7 @@ KINDS = (
         variables={"api_key": ("OPENAI_API_KEY",), "base_url": ("OPENAI_BASE_URL",)},
         made_by="api_key",
         prices_from=("openai",),
-        listed_first=("gpt-4o-mini", "text-embedding-3-small"),
+        listed_first=("gpt-4o-mini", "text-embedding-3-small", "omni-moderation-latest"),
         # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
         cancelling_stops_bill="streams",
         # platform.openai.com/docs/api-reference/chat/create, `service_tier`: by default as the project is set
