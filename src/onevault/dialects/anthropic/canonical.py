@@ -41,6 +41,7 @@ from onevault.dialects.anthropic.faults import THREAD_UNSUPPORTED
 from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.wire.extensions import EXTENSION_NAMES
 from onevault.dialects.wire.json_body import decoded, fields_of, invalid, present, unsupported
+from onevault.dialects.wire.json_schema import strict_schema
 from onevault.dialects.wire.signatures import untagged
 
 _TOOL_FIELDS: msgspec.json.Decoder[list[dict[str, Raw]]] = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -263,8 +264,8 @@ def _response_format(parsed: CountTokensBody) -> ResponseFormat | None:
         return None
     if asked.type != "json_schema" or present(asked.schema) is None:
         raise unsupported("output_config.format.type", _NOT_THERE)
-    # Anthropic keeps to the schema without being asked to be strict.
-    return ResponseFormat(mode="schema", schema=asked.schema, strict=True)
+    schema, strict = strict_schema(asked.schema)  # Anthropic keeps to a schema without being asked
+    return ResponseFormat(mode="schema", schema=schema, strict=strict)
 
 
 def _reasoning(thinking: ThinkingIn | None, effort: str | None) -> Reasoning | None:

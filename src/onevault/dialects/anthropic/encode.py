@@ -2,7 +2,8 @@
 
 What Anthropic cannot be told is a fault where it carries meaning, a name in `dropped` where it only tunes. Choices:
 system messages, wherever they stand, are gathered into `system`, as Anthropic's own OpenAI compatibility does; an effort word asks
-for adaptive thinking, or for a budget of a model that knows no other (before Claude 4.6); a temperature above 1 becomes 1
+for adaptive thinking, or for a budget of a model that knows no other (before Claude 4.6), which is dropped where a turn under way
+began without thinking; the bounds in a schema become words of its descriptions; a temperature above 1 becomes 1
 and is named in `dropped`; of temperature and top_p together the temperature stays, since newer models refuse both.
 """
 
@@ -12,20 +13,19 @@ from typing import Any
 
 import msgspec
 
-from onevault.core.chat import ChatRequest, Opaque, Tool
+from onevault.core.chat import ChatRequest, Opaque, Reasoning, Tool
 from onevault.core.codec import WireRequest
 from onevault.dialects.anthropic.conversation import cache_control, conversation_of
 from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.anthropic.request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
 from onevault.dialects.wire.json_body import unsupported
+from onevault.dialects.wire.json_schema import grammar_schema
+from onevault.dialects.wire.thinking import claude_thinking, lacks_thinking
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
-_EFFORTS = {"minimal": "low"}
-BUDGET_MIN = 1_024
-"""Anthropic's own minimum."""
-_BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 24_576, "xhigh": 49_152, "max": 65_536}
 _SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
 _TUNING = ("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
+_THINKING = ("thinking", "redacted_thinking")
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _NOT_COUNTED = ("max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "service_tier", "metadata")
 
@@ -55,7 +55,7 @@ def _body(request: ChatRequest, output_tokens_max: int, dropped: dict[str, None]
         body["system"] = system
     body["messages"] = messages
     if request.tools:
-        body["tools"] = [_tool(tool, i) for i, tool in enumerate(request.tools)]
+        body["tools"] = [_tool(tool, i, dropped) for i, tool in enumerate(request.tools)]
         choice = _tool_choice(request)
         if choice is not None:
             body["tool_choice"] = choice
@@ -93,7 +93,7 @@ def _refuse(request: ChatRequest) -> None:
         )
 
 
-def _tool(tool: Tool | Opaque, index: int) -> _Json:
+def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json:
     if isinstance(tool, Opaque):
         if tool.dialect == ANTHROPIC_MESSAGES:
             return msgspec.json.decode(tool.raw, type=_Json)
@@ -104,6 +104,8 @@ def _tool(tool: Tool | Opaque, index: int) -> _Json:
     written["input_schema"] = _EMPTY_SCHEMA if tool.parameters is None else tool.parameters
     if tool.strict:
         written["strict"] = True
+        if tool.parameters is not None:
+            written["input_schema"] = grammar_schema(tool.parameters, dropped, "tools.parameters")
     if tool.cache is not None:
         written["cache_control"] = cache_control(tool.cache)
     return written
@@ -130,32 +132,39 @@ def _add_output_config(request: ChatRequest, body: _Json, dropped: dict[str, Non
             body["thinking"] = {"type": "disabled"}
         elif body.get("tool_choice", {}).get("type") in ("any", "tool"):
             dropped["reasoning_effort"] = None  # Anthropic refuses to think before a call that it must make
-        elif not adaptive_thinking and reasoning.budget_tokens is None:
-            _think_by_budget(reasoning.effort, body, dropped)
         else:
-            if reasoning.budget_tokens is not None and not reasoning.adaptive:
-                body["thinking"] = {"type": "enabled", "budget_tokens": reasoning.budget_tokens}
-            else:
-                body["thinking"] = {"type": "adaptive"}
-            if reasoning.display is not None:
-                body["thinking"]["display"] = reasoning.display
-            if reasoning.effort is not None:
-                config["effort"] = _EFFORTS.get(reasoning.effort, reasoning.effort)
+            _think(reasoning, body, config, dropped, adaptive_thinking=adaptive_thinking)
     asked = request.response_format
     if asked is not None and asked.mode == "schema":
-        schema = {"type": "object"} if asked.schema is None else asked.schema
+        schema = (
+            {"type": "object"}
+            if asked.schema is None
+            else grammar_schema(asked.schema, dropped, "response_format.schema")
+        )
         config["format"] = {"type": "json_schema", "schema": schema}
     if config:
         body["output_config"] = config
 
 
-def _think_by_budget(effort: str | None, body: _Json, dropped: dict[str, None]) -> None:
-    """Thinking for a model that takes only a budget: at least BUDGET_MIN, and less than the whole output."""
-    budget = min(_BUDGETS.get(effort or "", _BUDGETS["medium"]), body["max_tokens"] - 1)
-    if budget < BUDGET_MIN:
+def _think(
+    reasoning: Reasoning, body: _Json, config: _Json, dropped: dict[str, None], *, adaptive_thinking: bool
+) -> None:
+    thinking, effort = claude_thinking(
+        reasoning, body["model"], output_tokens_max=body["max_tokens"], adaptive_thinking=adaptive_thinking
+    )
+    by_budget = thinking is not None and thinking["type"] == "enabled"
+    if thinking is None or (
+        by_budget and lacks_thinking(body["messages"], _kind, thinking=_THINKING, result="tool_result")
+    ):
         dropped["reasoning_effort"] = None
-    else:
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        return
+    body["thinking"] = thinking
+    if effort is not None:
+        config["effort"] = effort
+
+
+def _kind(block: _Json) -> str:
+    return str(block["type"])
 
 
 def _add_sampling(request: ChatRequest, body: _Json, dropped: dict[str, None]) -> None:

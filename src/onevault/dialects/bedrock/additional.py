@@ -11,9 +11,9 @@ from onevault.core.chat import ChatRequest, Reasoning
 from onevault.dialects.bedrock.families import Family, Thinks
 from onevault.dialects.bedrock.media import Json
 from onevault.dialects.bedrock.tools import must_call, offers_tools, one_at_a_time
-from onevault.dialects.wire.thinking import BUDGET_MIN, budget_of, effort_of
+from onevault.dialects.wire.thinking import claude_thinking, effort_of, lacks_thinking
 
-_CLAUDE_EFFORTS: Final = {"minimal": "low"}
+_THINKING: Final = ("reasoningContent",)
 _LEVELS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 _TWO_LEVELS: Final = {"low": "low", "medium": "high", "high": "high"}
 _REASONING: Final = "reasoning_effort"
@@ -22,17 +22,18 @@ _REASONING: Final = "reasoning_effort"
 def additional_fields(
     request: ChatRequest,
     family: Family,
+    messages: list[Json],
     dropped: dict[str, None],
     *,
     output_tokens_max: int,
     adaptive_thinking: bool,
 ) -> Json:
-    """`additionalModelRequestFields`. `output_tokens_max` bounds a budget of thinking."""
+    """`additionalModelRequestFields`. `output_tokens_max` bounds a budget of thinking; `messages` are as Bedrock gets them."""
     fields: Json = {}
     if request.reasoning is not None:
         if family.thinks is Thinks.THINKING:
             limit = request.output_tokens_max or output_tokens_max
-            _add_thinking(request, fields, dropped, output_tokens_max=limit, adaptive_thinking=adaptive_thinking)
+            _add_thinking(request, messages, fields, dropped, limit, adaptive_thinking=adaptive_thinking)
         else:
             _add_effort(request, request.reasoning, family.thinks, fields, dropped)
     if request.top_k is not None:
@@ -62,7 +63,13 @@ def thinks_hard(fields: Json) -> bool:
 
 
 def _add_thinking(
-    request: ChatRequest, fields: Json, dropped: dict[str, None], *, output_tokens_max: int, adaptive_thinking: bool
+    request: ChatRequest,
+    messages: list[Json],
+    fields: Json,
+    dropped: dict[str, None],
+    output_tokens_max: int,
+    *,
+    adaptive_thinking: bool,
 ) -> None:
     reasoning = request.reasoning
     if reasoning is None:
@@ -73,21 +80,20 @@ def _add_thinking(
     if must_call(request):
         dropped[_REASONING] = None  # Claude refuses to think before a call that it must make
         return
-    if reasoning.budget_tokens is not None and not reasoning.adaptive:
-        fields["thinking"] = {"type": "enabled", "budget_tokens": reasoning.budget_tokens}
-    elif adaptive_thinking:
-        fields["thinking"] = {"type": "adaptive"}
-    else:
-        budget = min(budget_of(reasoning.effort), output_tokens_max - 1)
-        if budget < BUDGET_MIN:
-            dropped[_REASONING] = None
-        else:
-            fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    thinking, effort = claude_thinking(
+        reasoning, request.model, output_tokens_max=output_tokens_max, adaptive_thinking=adaptive_thinking
+    )
+    by_budget = thinking is not None and thinking["type"] == "enabled"
+    if thinking is None or (by_budget and lacks_thinking(messages, _kind, thinking=_THINKING, result="toolResult")):
+        dropped[_REASONING] = None
         return
-    if reasoning.display is not None:
-        fields["thinking"]["display"] = reasoning.display
-    if reasoning.effort is not None:
-        fields["output_config"] = {"effort": _CLAUDE_EFFORTS.get(reasoning.effort, reasoning.effort)}
+    fields["thinking"] = thinking
+    if effort is not None:
+        fields["output_config"] = {"effort": effort}
+
+
+def _kind(block: Json) -> str:
+    return next(iter(block))
 
 
 def _add_effort(

@@ -21,6 +21,7 @@ from onevault.dialects.bedrock.media import Json
 from onevault.dialects.bedrock.names import path_of
 from onevault.dialects.bedrock.tools import offers_tools, tool_config
 from onevault.dialects.wire.json_body import unsupported
+from onevault.dialects.wire.json_schema import grammar_schema
 
 _TUNING: Final = ("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity", "user")
 _SERVICE_TIERS: Final = {
@@ -44,7 +45,12 @@ def encode_converse(request: ChatRequest, *, output_tokens_max: int, adaptive_th
     dropped: dict[str, None] = dict.fromkeys(request.hints)
     body = _input(request, family, dropped)
     additional = additional_fields(
-        request, family, dropped, output_tokens_max=output_tokens_max, adaptive_thinking=adaptive_thinking
+        request,
+        family,
+        body["messages"],
+        dropped,
+        output_tokens_max=output_tokens_max,
+        adaptive_thinking=adaptive_thinking,
     )
     inference = _inference(request, family, additional, dropped)
     if inference:
@@ -54,7 +60,7 @@ def encode_converse(request: ChatRequest, *, output_tokens_max: int, adaptive_th
     if request.stop and family.tells_stop_sequence:
         body["additionalModelResponseFieldPaths"] = list(_STOP_SEQUENCE_PATHS)
     if request.response_format is not None and request.response_format.mode == "schema":
-        body["outputConfig"] = _output_config(request.response_format)
+        body["outputConfig"] = _output_config(request.response_format, dropped)
     _add_surroundings(request, body, dropped)
     path = path_of(request.model, "converse-stream" if request.stream else "converse")
     return WireRequest(path, msgspec.json.encode(body), dropped=tuple(dropped))
@@ -126,9 +132,12 @@ def _stop(request: ChatRequest, family: Family) -> list[str]:
     return list(request.stop)
 
 
-def _output_config(asked: ResponseFormat) -> Json:
-    """A schema is text here. Bedrock keeps to it without being asked to be strict."""
-    schema: Json = {"schema": '{"type":"object"}' if asked.schema is None else bytes(asked.schema).decode()}
+def _output_config(asked: ResponseFormat, dropped: dict[str, None]) -> Json:
+    """A schema is text here. Bedrock keeps to it without being asked to be strict, and knows no bounds."""
+    text = '{"type":"object"}'
+    if asked.schema is not None:
+        text = bytes(grammar_schema(asked.schema, dropped, "response_format.schema")).decode()
+    schema: Json = {"schema": text}
     if asked.name:
         schema["name"] = asked.name
     if asked.description:

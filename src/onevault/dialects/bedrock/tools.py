@@ -17,6 +17,7 @@ from onevault.dialects.bedrock.families import TOOLS, Family
 from onevault.dialects.bedrock.media import Json
 from onevault.dialects.bedrock.names import BEDROCK_CONVERSE
 from onevault.dialects.wire.json_body import unsupported
+from onevault.dialects.wire.json_schema import grammar_schema
 
 _EMPTY_SCHEMA: Final = {"type": "object", "properties": {}}
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -68,6 +69,8 @@ def _tool(tool: Tool | Opaque, path: str, family: Family, dropped: dict[str, Non
     if tool.strict:
         if family.strict_tools:
             spec["strict"] = True
+            if tool.parameters is not None:
+                spec["inputSchema"] = {"json": grammar_schema(tool.parameters, dropped, "tools.parameters")}
         else:
             dropped["tools.strict"] = None
     written: list[Json] = [{"toolSpec": spec}]

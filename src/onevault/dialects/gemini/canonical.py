@@ -31,6 +31,7 @@ from onevault.dialects.gemini.schema import json_schema
 from onevault.dialects.gemini.turns import TurnReader
 from onevault.dialects.wire.extensions import EXTENSION_NAMES
 from onevault.dialects.wire.json_body import fields_of, invalid, present, unsupported
+from onevault.dialects.wire.json_schema import strict_schema
 
 _CARRIED = frozenset(
     (
@@ -167,7 +168,8 @@ def _response_format(config: GenerationConfig) -> ResponseFormat | None:
     if schema is None and present(config.response_schema) is not None:
         schema = json_schema(config.response_schema)
     if schema is not None:
-        return ResponseFormat(mode="schema", schema=schema, strict=True)
+        schema, strict = strict_schema(schema)
+        return ResponseFormat(mode="schema", schema=schema, strict=strict)
     if mime_type in (None, "", "text/plain"):
         return None
     if mime_type == "application/json":

@@ -1,0 +1,102 @@
+"""Schemas reach each provider in the form that it takes: closed, with every property demanded, without bounds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from onevault.dialects.registry import CODECS, INGRESS
+
+CLOSED = {
+    "type": "object",
+    "properties": {"age": {"type": "integer"}},
+    "required": ["age"],
+    "additionalProperties": False,
+}
+BOUNDED = {
+    "type": "object",
+    "properties": {
+        "age": {"type": "integer", "description": "In years", "minimum": 0, "maximum": 150},
+        "pet": {"oneOf": [{"$ref": "#/$defs/Cat"}, {"type": "null"}], "discriminator": {"propertyName": "kind"}},
+    },
+    "required": ["age"],
+    "$defs": {"Cat": {"type": "object", "properties": {"lives": {"type": "array", "items": {}, "minItems": 1}}}},
+}
+FITTED = {
+    "type": "object",
+    "properties": {
+        "age": {"type": "integer", "description": "In years\n\n{minimum: 0, maximum: 150}"},
+        "pet": {"anyOf": [{"$ref": "#/$defs/Cat"}, {"type": "null"}]},
+    },
+    "required": ["age"],
+    "$defs": {
+        "Cat": {
+            "type": "object",
+            "properties": {"lives": {"type": "array", "items": {}, "minItems": 1}},
+            "additionalProperties": False,
+        }
+    },
+    "additionalProperties": False,
+}
+NAMED = ("response_format.schema.minimum", "response_format.schema.maximum")
+
+
+def _gemini(schema: dict[str, Any]) -> dict[str, Any]:
+    config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    return {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": config}
+
+
+def _anthropic(schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+    }
+
+
+def _sent(caller: str, body: dict[str, Any], target: str, model: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    request = INGRESS[caller].read(msgspec.json.encode(body)).canonical()
+    request = msgspec.structs.replace(request, model=model)
+    wire = CODECS[target].encode(request, output_tokens_max=4_096)
+    return json.loads(wire.body), wire.dropped
+
+
+@pytest.mark.parametrize(("caller", "asked"), [("gemini", _gemini), ("anthropic-messages", _anthropic)])
+def test_openai_is_strict_about_a_schema_only_where_it_can_be(caller: str, asked: Any) -> None:
+    still_open = {name: value for name, value in CLOSED.items() if name != "additionalProperties"}
+    for given in (CLOSED, still_open):
+        chat, _ = _sent(caller, asked(given), "openai-chat", "gpt-5")
+        assert chat["response_format"]["json_schema"] == {"name": "answer", "schema": CLOSED, "strict": True}
+    optional = {**CLOSED, "required": []}
+    defaulted = {**CLOSED, "properties": {"age": {"type": "integer", "default": 1}}}
+    for given in (optional, defaulted, BOUNDED, {"type": "array", "items": {"type": "string"}}):
+        chat, _ = _sent(caller, asked(given), "openai-chat", "gpt-5")
+        assert chat["response_format"]["json_schema"] == {"name": "answer", "schema": given}
+        responses, _ = _sent(caller, asked(given), "openai-responses", "gpt-5")
+        assert responses["text"]["format"] == {"type": "json_schema", "name": "answer", "schema": given}
+
+
+def test_anthropic_gets_closed_objects_and_bounds_in_words() -> None:
+    body, dropped = _sent("gemini", _gemini(BOUNDED), "anthropic-messages", "claude-haiku-4-5")
+    assert body["output_config"]["format"]["schema"] == FITTED
+    assert dropped == NAMED
+
+
+def test_bedrock_gets_closed_objects_and_bounds_in_words() -> None:
+    body, dropped = _sent("gemini", _gemini(BOUNDED), "bedrock-converse", "anthropic.claude-haiku-4-5")
+    assert json.loads(body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]) == FITTED
+    assert dropped == NAMED
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_only_a_strict_tool_of_claude_is_fitted(strict: bool) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": BOUNDED, "strict": strict}}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]}
+    anthropic, _ = _sent("openai-chat", asked, "anthropic-messages", "claude-haiku-4-5")
+    assert anthropic["tools"][0]["input_schema"] == (FITTED if strict else BOUNDED)
+    bedrock, _ = _sent("openai-chat", asked, "bedrock-converse", "anthropic.claude-haiku-4-5")
+    assert bedrock["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"] == {"json": FITTED if strict else BOUNDED}
