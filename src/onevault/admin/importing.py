@@ -17,13 +17,15 @@ import msgspec
 from onevault.admin.changing import check_url, is_to_come
 from onevault.admin.import_report import ImportedLine, RefusedLine, Report
 from onevault.admin.inputs import CreateKey, CreateOrganization, CreateTeam, CreateUser, Input, read
+from onevault.admin.key_commands import new_key
 from onevault.admin.office import Actor, Office
-from onevault.admin.organization_commands import with_failure_mode
+from onevault.admin.organization_commands import new_organization
 from onevault.admin.strict_json import Refused, strictly_read
+from onevault.admin.team_commands import new_team
+from onevault.admin.user_commands import new_user
 from onevault.core.directory import Entity
 from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import ApiKey, Organization, Status, Team, User
-from onevault.core.keys import RANDOM_BYTES_PER_KEY, key_prefix, key_sha256, key_text
 
 LINES_PER_TRANSACTION = 200
 _WEBHOOK_URL = "webhook_url"
@@ -131,18 +133,7 @@ class Import:
             return
         if self._actor.org_id is not None:
             raise Fault(FaultKind.FORBIDDEN, "This needs an admin key to the whole tenant.")
-        office = self._office
-        organization = msgspec.structs.replace(
-            Organization(
-                org_id=f"org_{office.ids()}",
-                tenant_id=office.tenant_id,
-                name=asked.name,
-                status=status,
-                created_at_ms=office.now_ms,
-            ),
-            **self._office.changes(asked),
-        )
-        made = with_failure_mode(organization, asked.changes())
+        made = msgspec.structs.replace(new_organization(self._office, asked), status=status)
         self._make(number, "organization", made, ("organization", made.name.casefold()), references["org_id"])
 
     def _team_line(self, number: int, document: dict[str, Any], references: Mapping[str, str]) -> None:
@@ -156,16 +147,7 @@ class Import:
         if found is not None:
             self._exists(number, "team", found, asked, status, references["team_id"])
             return
-        made = msgspec.structs.replace(
-            Team(
-                team_id=f"team_{self._office.ids()}",
-                org_id=org_id,
-                name=asked.name,
-                status=status,
-                created_at_ms=self._office.now_ms,
-            ),
-            **self._office.changes(asked),
-        )
+        made = msgspec.structs.replace(new_team(self._office, asked), status=status)
         self._make(number, "team", made, ("team", org_id, made.name.casefold()), references["team_id"])
 
     def _user_line(self, number: int, document: dict[str, Any], references: Mapping[str, str]) -> None:
@@ -181,16 +163,7 @@ class Import:
         if found is not None:
             self._exists(number, "user", found, asked, status, references["user_id"])
             return
-        made = msgspec.structs.replace(
-            User(
-                user_id=f"usr_{self._office.ids()}",
-                org_id=org_id,
-                email=asked.email,
-                status=status,
-                created_at_ms=self._office.now_ms,
-            ),
-            **self._office.changes(asked),
-        )
+        made = msgspec.structs.replace(new_user(self._office, asked), status=status)
         self._make(number, "user", made, ("user", org_id, made.email.casefold()), references["user_id"])
 
     def _key_line(self, number: int, document: dict[str, Any], references: Mapping[str, str]) -> None:
@@ -215,19 +188,10 @@ class Import:
         if not self._new_keys:
             self._told(number, "api_key", None, "skipped")
             return
-        text = key_text(self._office.random_bytes(RANDOM_BYTES_PER_KEY), test=asked.test)
-        made = msgspec.structs.replace(
-            ApiKey(
-                key_id=f"key_{self._office.ids()}",
-                user_id=user.user_id,
-                sha256=key_sha256(text),
-                prefix=key_prefix(text),
-                created_at_ms=self._office.now_ms,
-            ),
-            **self._office.changes(asked),
-        )
-        shown = None if self._dry_run else text
-        self._make(number, "api_key", made, ("api_key", user.user_id, made.name), references["key_id"], api_key=shown)
+        made = new_key(self._office, user.user_id, asked)
+        shown = None if self._dry_run else made.text
+        named = ("api_key", user.user_id, made.key.name)
+        self._make(number, "api_key", made.key, named, references["key_id"], api_key=shown)
 
     # ---- what a line stands under ----------------------------------------------------------------------------------
 

@@ -19,23 +19,27 @@ class NewKey(msgspec.Struct, frozen=True):
     text: str
 
 
+def new_key(office: Office, user_id: str, asked: CreateKey) -> NewKey:
+    """As it is to be put; whether it may be is not looked at."""
+    text = key_text(office.random_bytes(RANDOM_BYTES_PER_KEY), test=asked.test)
+    key = ApiKey(
+        key_id=f"key_{office.ids()}",
+        user_id=user_id,
+        sha256=key_sha256(text),
+        prefix=key_prefix(text),
+        created_at_ms=office.now_ms,
+    )
+    return NewKey(msgspec.structs.replace(key, **office.changes(asked)), text)
+
+
 async def create_key(office: Office, user_id: str, asked: CreateKey, *, actor: Actor) -> NewKey:
     """A key of the user. Its text is in the result alone."""
     async with office.register.newest() as register:
         register.user(user_id)
         is_to_come(office, asked.expires_at_ms)
-        text = key_text(office.random_bytes(RANDOM_BYTES_PER_KEY), test=asked.test)
-        key = msgspec.structs.replace(
-            ApiKey(
-                key_id=f"key_{office.ids()}",
-                user_id=user_id,
-                sha256=key_sha256(text),
-                prefix=key_prefix(text),
-                created_at_ms=office.now_ms,
-            ),
-            **office.changes(asked),
-        )
-        return NewKey(await put(office, key, actor), text)
+        made = new_key(office, user_id, asked)
+        await put(office, made.key, actor)
+        return made
 
 
 async def rotate_key(

@@ -68,21 +68,21 @@ def with_failure_mode(organization: Organization, said: Mapping[str, object]) ->
     return msgspec.structs.replace(organization, fallback_daily_limit=None)
 
 
+def new_organization(office: Office, asked: CreateOrganization) -> Organization:
+    """As it is to be put; of whether it may be, only its failure mode is looked at."""
+    changes = office.changes(asked)
+    organization = Organization(
+        org_id=f"org_{office.ids()}", tenant_id=office.tenant_id, name=asked.name, created_at_ms=office.now_ms
+    )
+    return with_failure_mode(msgspec.structs.replace(organization, **changes), changes)
+
+
 async def create_organization(office: Office, asked: CreateOrganization, *, actor: Actor) -> Organization:
     """Raises Fault CONFLICT where another organization has the name, INVALID_REQUEST for a webhook that leads nowhere allowed."""
     await check_url(office, asked.webhook_url, field="webhook_url")
     async with office.register.newest() as register:
         _name_is_free(register, asked.name, but_for=None)
-        organization = msgspec.structs.replace(
-            Organization(
-                org_id=f"org_{office.ids()}",
-                tenant_id=office.tenant_id,
-                name=asked.name,
-                created_at_ms=office.now_ms,
-            ),
-            **office.changes(asked),
-        )
-        return await put(office, with_failure_mode(organization, office.changes(asked)), actor)
+        return await put(office, new_organization(office, asked), actor)
 
 
 async def update_organization(

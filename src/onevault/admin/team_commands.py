@@ -12,16 +12,18 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Status, Team
 
 
+def new_team(office: Office, asked: CreateTeam) -> Team:
+    """As it is to be put; whether it may be is not looked at."""
+    team = Team(team_id=f"team_{office.ids()}", org_id=asked.org_id, name=asked.name, created_at_ms=office.now_ms)
+    return msgspec.structs.replace(team, **office.changes(asked))
+
+
 async def create_team(office: Office, asked: CreateTeam, *, actor: Actor) -> Team:
     """Raises Fault NOT_FOUND for the organization, CONFLICT where one of its teams has the name."""
     async with office.register.newest() as register:
         register.organization(asked.org_id)
         _name_is_free(register, asked.org_id, asked.name, but_for=None)
-        team = msgspec.structs.replace(
-            Team(team_id=f"team_{office.ids()}", org_id=asked.org_id, name=asked.name, created_at_ms=office.now_ms),
-            **office.changes(asked),
-        )
-        return await put(office, team, actor)
+        return await put(office, new_team(office, asked), actor)
 
 
 async def update_team(

@@ -12,17 +12,19 @@ from onevault.core.faults import Fault, FaultKind
 from onevault.core.identity import Status, User
 
 
+def new_user(office: Office, asked: CreateUser) -> User:
+    """As it is to be put; whether it may be is not looked at."""
+    user = User(user_id=f"usr_{office.ids()}", org_id=asked.org_id, email=asked.email, created_at_ms=office.now_ms)
+    return msgspec.structs.replace(user, **office.changes(asked))
+
+
 async def create_user(office: Office, asked: CreateUser, *, actor: Actor) -> User:
     """Raises Fault NOT_FOUND for the organization or the team, CONFLICT where one of its users has the e-mail address."""
     async with office.register.newest() as register:
         register.organization(asked.org_id)
         _team_is_there(register, asked.org_id, asked.team_id)
         _address_is_free(register, asked.org_id, asked.email, but_for=None)
-        user = msgspec.structs.replace(
-            User(user_id=f"usr_{office.ids()}", org_id=asked.org_id, email=asked.email, created_at_ms=office.now_ms),
-            **office.changes(asked),
-        )
-        return await put(office, user, actor)
+        return await put(office, new_user(office, asked), actor)
 
 
 async def update_user(
