@@ -20,6 +20,7 @@ from onevault.config.secret import Secret
 from onevault.core.identity import Role
 from onevault.core.money import USD_MAX
 from onevault.core.notices import PER_CENT_MAX, THRESHOLDS_MAX, NoticeKind
+from onevault.core.windows import is_place
 from onevault.policy.outbound import URL_CHARACTERS_MAX
 
 COUNT_MAX = 1_000_000_000_000
@@ -37,7 +38,7 @@ _INVISIBLE_CHARACTERS = r"\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u20
 _INVISIBLE = re.compile(f"[{_INVISIBLE_CHARACTERS}]")
 """By which two names could look alike, or one be read in another order. Joiners stay: some scripts and emoji need them."""
 _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@[^\s@\"(),:;<>\[\\\]]{1,189}")
-_ZONES = available_timezones()
+_ZONES = {name for name in available_timezones() if is_place(name)}
 
 
 def refused(reason: str) -> PydanticCustomError:

@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from onevault.admin.deps import AdminDeps
 from onevault.admin.door import ACTOR
+from onevault.admin.errors import fault_of_problems
 from onevault.admin.idempotency import Idempotency
 from onevault.admin.office import Actor, Office
 from onevault.admin.outputs import ErrorOut
@@ -52,7 +53,8 @@ class _StrictRequest(Request):
 
 class StrictRoute(APIRoute):
     """A route that looks first whether the caller's role may use it, and whose body is read without rounding any number and
-    without choosing among repeated fields. It decides by the route that was matched, not by how the path was spelled."""
+    without choosing among repeated fields. Where it takes nothing behind a question mark, nothing there is passed over. It decides by
+    the route that was matched, not by how the path was spelled."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Raises KeyError, at start, for a route that the table of roles does not have."""
@@ -63,6 +65,9 @@ class StrictRoute(APIRoute):
         async def strictly(request: Request) -> Response:
             actor: Actor = request.scope[ACTOR]
             check_role(permission, actor.role, org_id=actor.org_id)
+            unknown = None if self.dependant.query_params else next(iter(request.query_params), None)
+            if unknown is not None:
+                raise fault_of_problems([{"type": "extra_forbidden", "loc": ("query", unknown), "msg": ""}])
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly

@@ -33,6 +33,7 @@ from onevault.config.written import (
 )
 from onevault.core.money import Nanos
 from onevault.core.notices import DEFAULT_THRESHOLDS
+from onevault.core.windows import is_place
 
 DEFAULT_DATA_DIR: Final = Path("onevault-data")
 EMBEDDED_DATABASE: Final = ("sqlite", "sqlite:", "sqlite://")
@@ -262,7 +263,10 @@ def _tenant(written: list[TenantWritten] | None, problems: list[Problem]) -> Ten
     time_zone = written[0].time_zone or "UTC"
     try:
         ZoneInfo(time_zone)
+        known = is_place(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:
         problems.append(
             Problem("tenants[0].time_zone", f"no such time zone: {time_zone!r}", 'an IANA name: "Europe/Berlin"')
         )

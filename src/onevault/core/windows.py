@@ -7,8 +7,16 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NS_PER_S = 1_000_000_000
+_NO_ZONES = ("localtime", "posixrules", "Factory")
+_SPELT_OTHERWISE = ("right/", "posix/")
 _QUARTER_NS = 900 * NS_PER_S
 """Every time zone's midnight falls on a quarter of an hour of UTC, so a quarter never straddles two days."""
+
+
+def is_place(time_zone: str) -> bool:
+    """Whether a name of the time zone database means the same everywhere, and counts no leap seconds: not that of the machine's own
+    setting, by which two replicas would count in different days."""
+    return time_zone not in _NO_ZONES and not time_zone.startswith(_SPELT_OTHERWISE)
 
 
 def day_and_month(at_ns: int, time_zone: str) -> tuple[str, str]:

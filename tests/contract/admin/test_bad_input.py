@@ -36,6 +36,7 @@ ORGANIZATIONS: list[tuple[object, str | None, str]] = [
     ({**GOOD, "requests_per_minute": True}, "requests_per_minute", "must be a whole number"),
     ({**GOOD, "time_zone": "Mars/Olympus"}, "time_zone", "must be a time zone of the IANA database"),
     ({**GOOD, "time_zone": "../../etc/passwd"}, "time_zone", "must be a time zone of the IANA database"),
+    ({**GOOD, "time_zone": "localtime"}, "time_zone", "must be a time zone of the IANA database"),
     ({**GOOD, "failure_mode": "fail_open"}, "fallback_daily_limit", "fail_open needs"),
     ({**GOOD, "failure_mode": "shrug"}, "failure_mode", "must be one of"),
     ({**GOOD, "fallback_daily_limit": 5}, "fallback_daily_limit", "only holds with failure_mode fail_open"),
@@ -177,6 +178,17 @@ async def test_only_json_is_taken(shared: Client, content_type: str) -> None:
 async def test_a_list_takes_only_its_own_parameters(shared: Client, query: str, field: str) -> None:
     answer = await shared("GET", f"/admin/users?{query}")
     assert (answer.status, answer.error["param"]) == (400, field)
+
+
+@pytest.mark.parametrize("query", ["month=2026-10", "limit=5"])
+async def test_what_takes_no_parameters_passes_none_over(shared: Client, query: str) -> None:
+    """Else who asks for another month gets this one's figures for it."""
+    for path in (f"{ORG}/{shared.org_id}/usage", f"{ORG}/{shared.org_id}"):
+        answer = await shared("GET", f"{path}?{query}")
+        assert (answer.status, answer.error["param"]) == (400, query.partition("=")[0])
+        assert answer.error["message"].endswith(": there is no such field")
+    assert (await shared("PATCH", f"{ORG}/{shared.org_id}?{query}", {"name": "New"})).status == 400
+    assert await shared.changes() == THERE
 
 
 @pytest.mark.parametrize(

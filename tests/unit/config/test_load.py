@@ -123,6 +123,8 @@ REFUSALS: list[tuple[str, str, str]] = [
     ("tenants: [{id: a}, {id: b}]", "tenants[1]", "not available"),
     ("tenants: [{id: a, time_zone: Mars/Phobos}]", "tenants[0].time_zone", "Europe/Berlin"),
     ("tenants: [{id: a, time_zone: ../../etc/passwd}]", "tenants[0].time_zone", "IANA"),
+    ("tenants: [{id: a, time_zone: localtime}]", "tenants[0].time_zone", "IANA"),
+    ("tenants: [{id: a, time_zone: right/Europe/Berlin}]", "tenants[0].time_zone", "IANA"),
     ("tenants: {id: a}", "tenants", "list"),
     ("providers: {openai: {}}", "providers.openai.api_key", "OPENAI_API_KEY"),
     ("providers: {openai: {api_key: your-api-key-here}}", "providers.openai.api_key", "placeholder"),
