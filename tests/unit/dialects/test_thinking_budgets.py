@@ -102,3 +102,89 @@ def test_a_model_that_refuses_budgets_gets_the_effort_that_spends_as_much(target
     assert (body["thinking"], body["output_config"]) == ({"type": "adaptive"}, {"effort": "medium"})
     body, _ = _told(target, "us.anthropic.claude-opus-4-6-v1", asked, adaptive=True)
     assert (body["thinking"], "output_config" in body) == ({"type": "enabled", "budget_tokens": 9_000}, False)
+
+
+@pytest.mark.parametrize("target", [target for target, _ in TARGETS])
+@pytest.mark.parametrize(
+    ("model", "sampling"),
+    [
+        ("us.anthropic.claude-opus-4-8", {}),
+        ("us.anthropic.claude-sonnet-5", {}),
+        ("us.anthropic.claude-opus-4-6-v1", {"temperature": 0.2, "top_k": 5}),
+        ("us.anthropic.claude-opus-4-20250514-v1:0", {"temperature": 0.2, "top_k": 5}),
+    ],
+)
+def test_models_since_4_7_are_told_no_sampling(target: str, model: str, sampling: dict[str, Any]) -> None:
+    asked = {"model": model, "messages": [ASKED], "temperature": 0.2, "top_p": 1, "top_k": 5}
+    request = INGRESS["openai-chat"].read(msgspec.json.encode(asked)).canonical()
+    wire = CODECS[target].encode(request, output_tokens_max=64_000)
+    body = msgspec.json.decode(wire.body)
+    said = {**body, **body.get("inferenceConfig", {}), **body.get("additionalModelRequestFields", {})}
+    assert {name: said[name] for name in ("temperature", "top_p", "topP", "top_k") if name in said} == sampling
+    assert set(wire.dropped) == (set() if sampling else {"temperature", "top_k"})
+
+
+def test_an_effort_that_a_claude_does_not_know_becomes_the_next_above() -> None:
+    asked = {"messages": [ASKED], "reasoning_effort": "xhigh"}
+    for model, word in (("claude-opus-4-6", "max"), ("claude-sonnet-4-6", "max"), ("claude-opus-4-8", "xhigh")):
+        assert _told("anthropic-messages", model, asked, adaptive=True)[0]["output_config"] == {"effort": word}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "told"),
+    [
+        ("o3", "max", "high"),
+        ("o4-mini", "minimal", "low"),
+        ("gpt-5-mini", "minimal", "minimal"),
+        ("gpt-5", "xhigh", "high"),
+        ("gpt-5-pro", "low", "high"),
+        ("gpt-5.1", "minimal", "low"),
+        ("gpt-5.2", "max", "xhigh"),
+        ("gpt-5.6", "max", "max"),
+        ("openai/gpt-5.1-codex-max", "max", "xhigh"),
+        ("deepseek-v4", "max", "max"),
+    ],
+)
+def test_openai_is_told_a_word_that_its_model_knows(model: str, asked: str, told: str) -> None:
+    body = {
+        "model": model,
+        "max_tokens": 9,
+        "messages": [ASKED],
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": asked},
+    }
+    request = INGRESS["anthropic-messages"].read(msgspec.json.encode(body)).canonical()
+    chat = msgspec.json.decode(CODECS["openai-chat"].encode(request, output_tokens_max=9).body)
+    responses = msgspec.json.decode(CODECS["openai-responses"].encode(request, output_tokens_max=9).body)
+    assert (chat["reasoning_effort"], responses["reasoning"]["effort"]) == (told, told)
+
+
+@pytest.mark.parametrize(
+    ("model", "budget", "keeps"),
+    [
+        ("gpt-4o", 0, True),
+        ("gpt-5-chat-latest", 0, True),
+        ("gpt-5.2", 0, True),
+        ("gpt-5.2", 2_000, False),
+        ("gpt-5-nano-2025-08-07", 0, False),
+        ("o3-mini", 0, False),
+    ],
+)
+def test_openais_models_that_think_are_told_no_sampling(model: str, budget: int, keeps: bool) -> None:
+    config: dict[str, Any] = {"temperature": 0.2, "topP": 1, "presencePenalty": 0.5}
+    if budget:
+        config["thinkingConfig"] = {"thinkingBudget": budget}
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": config}
+    request = INGRESS["gemini"].read(msgspec.json.encode(body)).canonical()
+    request = msgspec.structs.replace(request, model=model)
+    for target, named in (
+        ("openai-chat", ("temperature", "presence_penalty")),
+        ("openai-responses", ("temperature", "presence_penalty")),
+    ):
+        wire = CODECS[target].encode(request, output_tokens_max=9)
+        told = msgspec.json.decode(wire.body)
+        assert (told.get("temperature"), told["top_p"]) == (0.2 if keeps else None, 1)
+        assert set(wire.dropped) == (set(named) if not keeps else set(named) & set(_NEVER[target]))
+
+
+_NEVER = {"openai-chat": (), "openai-responses": ("presence_penalty",)}

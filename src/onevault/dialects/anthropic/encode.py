@@ -20,7 +20,7 @@ from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.anthropic.request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
 from onevault.dialects.wire.json_body import unsupported
 from onevault.dialects.wire.json_schema import grammar_schema
-from onevault.dialects.wire.thinking import claude_thinking, lacks_thinking
+from onevault.dialects.wire.thinking import claude_thinking, lacks_thinking, takes_sampling
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
 _SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
@@ -168,22 +168,19 @@ def _kind(block: _Json) -> str:
 
 
 def _add_sampling(request: ChatRequest, body: _Json, dropped: dict[str, None]) -> None:
-    thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    taken = takes_sampling(request.model, body.get("thinking", {}))
     if request.temperature is not None:
-        if thinks:
-            dropped["temperature"] = None  # thinking takes no temperature but 1
-        else:
+        if taken:
             body["temperature"] = min(request.temperature, 1)
-            if request.temperature > 1:
-                dropped["temperature"] = None
+        if request.temperature > 1 or not (taken or request.temperature == 1):
+            dropped["temperature"] = None
     if request.top_p is not None:
-        if thinks or "temperature" in body:
-            if request.top_p != 1:
-                dropped["top_p"] = None
-        else:
+        if taken and "temperature" not in body:
             body["top_p"] = min(request.top_p, 1)
+        elif request.top_p != 1:
+            dropped["top_p"] = None
     if request.top_k is not None:
-        if thinks:
-            dropped["top_k"] = None
-        else:
+        if taken:
             body["top_k"] = request.top_k
+        else:
+            dropped["top_k"] = None

@@ -11,7 +11,7 @@ from onevault.core.chat import ChatRequest, Reasoning
 from onevault.dialects.bedrock.families import Family, Thinks
 from onevault.dialects.bedrock.media import Json
 from onevault.dialects.bedrock.tools import must_call, offers_tools, one_at_a_time
-from onevault.dialects.wire.thinking import claude_thinking, effort_of, lacks_thinking
+from onevault.dialects.wire.thinking import claude_thinking, effort_of, lacks_thinking, takes_sampling
 
 _THINKING: Final = ("reasoningContent",)
 _LEVELS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
@@ -37,7 +37,7 @@ def additional_fields(
         else:
             _add_effort(request, request.reasoning, family.thinks, fields, dropped)
     if request.top_k is not None:
-        if not family.top_k_at or thinks_aloud(fields):
+        if not family.top_k_at or refuses_sampling(request.model, fields):
             dropped["top_k"] = None
         else:
             at = fields
@@ -52,9 +52,9 @@ def additional_fields(
     return fields
 
 
-def thinks_aloud(fields: Json) -> bool:
-    """Whether Claude was asked to think, which takes sampling away."""
-    return fields.get("thinking", {}).get("type") in ("enabled", "adaptive")
+def refuses_sampling(model: str, fields: Json) -> bool:
+    """Whether Claude was asked to think, or is one that takes no sampling at all."""
+    return not takes_sampling(model, fields.get("thinking", {}))
 
 
 def thinks_hard(fields: Json) -> bool:

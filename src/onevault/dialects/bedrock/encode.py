@@ -14,7 +14,7 @@ import msgspec
 
 from onevault.core.chat import ChatRequest, ResponseFormat
 from onevault.core.codec import WireRequest
-from onevault.dialects.bedrock.additional import additional_fields, thinks_aloud, thinks_hard
+from onevault.dialects.bedrock.additional import additional_fields, refuses_sampling, thinks_hard
 from onevault.dialects.bedrock.conversation import conversation_of, mentions_tools
 from onevault.dialects.bedrock.families import Family, family_of, without_region
 from onevault.dialects.bedrock.media import Json
@@ -105,8 +105,8 @@ def _inference(request: ChatRequest, family: Family, additional: Json, dropped: 
     inference: Json = {}
     if request.output_tokens_max is not None:
         inference["maxTokens"] = request.output_tokens_max
-    if thinks_aloud(additional) or thinks_hard(additional):
-        if request.temperature is not None:
+    if refuses_sampling(request.model, additional) or thinks_hard(additional):
+        if request.temperature not in (None, 1):
             dropped["temperature"] = None
         if request.top_p not in (None, 1):
             dropped["top_p"] = None

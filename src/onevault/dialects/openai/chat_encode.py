@@ -36,12 +36,13 @@ from onevault.core.chat import (
 )
 from onevault.core.codec import WireRequest
 from onevault.dialects.openai.chat_request import CHAT_PATH
+from onevault.dialects.openai.models import drop_sampling, effort_word
 from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.data_url import data_url
 from onevault.dialects.wire.json_body import invalid, unsupported
+from onevault.dialects.wire.thinking import effort_of
 
 _STOP_SEQUENCES_MAX = 4
-_EFFORT_BY_BUDGET = ((4_096, "low"), (16_384, "medium"))
 _SERVICE_TIERS = {"auto": "auto", "standard_only": "default"}
 
 _Json = dict[str, Any]
@@ -76,6 +77,7 @@ def encode_chat(request: ChatRequest) -> WireRequest:
         body["top_logprobs"] = request.top_logprobs
     if request.reasoning is not None:
         _add_reasoning(request.reasoning, body, dropped)
+    drop_sampling(body, request.model, dropped, thinks="reasoning_effort" in body)
     if request.service_tier is not None:
         if request.service_tier in _SERVICE_TIERS:
             body["service_tier"] = _SERVICE_TIERS[request.service_tier]
@@ -278,13 +280,12 @@ def _response_format(asked: ResponseFormat) -> _Json:
 
 
 def _add_reasoning(reasoning: Reasoning, body: _Json, dropped: dict[str, None]) -> None:
-    """An effort word is taken as it is; a budget becomes the word that OpenAI's models spend about as much on."""
+    """An effort word as the model knows it; a budget becomes the word that OpenAI's models spend about as much on."""
     if not reasoning.enabled:
         # `none` is not known to every reasoning model: where it is, a model thinks as little as it does by itself.
         dropped["reasoning_effort"] = None
         return
     if reasoning.effort is not None:
-        body["reasoning_effort"] = reasoning.effort
+        body["reasoning_effort"] = effort_word(reasoning.effort, body["model"])
     elif reasoning.budget_tokens is not None:
-        budget = reasoning.budget_tokens
-        body["reasoning_effort"] = next((word for limit, word in _EFFORT_BY_BUDGET if budget < limit), "high")
+        body["reasoning_effort"] = effort_word(effort_of(reasoning.budget_tokens), body["model"])

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from onevault.core.chat import ChatRequest, Opaque, Reasoning, RedactedThinking, ResponseFormat, Thinking, Tool
 from onevault.core.codec import WireRequest
+from onevault.dialects.openai.models import drop_sampling, effort_word
 from onevault.dialects.openai_responses.canonical import ENCRYPTED, LOGPROBS
 from onevault.dialects.openai_responses.items_write import items_of
 from onevault.dialects.openai_responses.names import OPENAI_RESPONSES
@@ -50,6 +51,7 @@ def encode_responses(request: ChatRequest) -> WireRequest:
         if value is not None:
             body[name] = value
     _add_reasoning(request, body)
+    drop_sampling(body, request.model, dropped, thinks="effort" in body.get("reasoning", ()))
     if request.service_tier is not None:
         if request.service_tier in _SERVICE_TIERS:
             body["service_tier"] = _SERVICE_TIERS[request.service_tier]
@@ -124,7 +126,7 @@ def _add_reasoning(request: ChatRequest, body: _Json) -> None:
     include: list[str] = []
     if reasoning is not None and reasoning.enabled:
         include.append(ENCRYPTED)
-        asked = _reasoning(reasoning)
+        asked = _reasoning(reasoning, request.model)
         if asked:
             body["reasoning"] = asked
     elif reasoning is None and _gives_reasoning_back(request):
@@ -145,14 +147,14 @@ def _gives_reasoning_back(request: ChatRequest) -> bool:
     )
 
 
-def _reasoning(reasoning: Reasoning) -> _Json:
-    """An effort word is taken as it is; a budget becomes the word that spends about as much. `none` is never written: not every
+def _reasoning(reasoning: Reasoning, model: str) -> _Json:
+    """An effort word as the model knows it; a budget becomes the word that spends about as much. `none` is never written: not every
     model knows it, and without the field a model that can leave thinking out does so."""
     asked: _Json = {}
     if reasoning.effort is not None:
-        asked["effort"] = reasoning.effort
+        asked["effort"] = effort_word(reasoning.effort, model)
     elif reasoning.budget_tokens is not None:
-        asked["effort"] = effort_of(reasoning.budget_tokens)
+        asked["effort"] = effort_word(effort_of(reasoning.budget_tokens), model)
     shows = reasoning.budget_tokens is not None or reasoning.adaptive
     if reasoning.display == "summarized" or (reasoning.display is None and shows):
         asked["summary"] = "auto"

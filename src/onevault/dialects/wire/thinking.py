@@ -1,6 +1,7 @@
 """How many tokens of thinking an effort word stands for, for models that are told a number; and the word for a number.
 
-Claude's models differ: before 4.6 they take a budget, since then they decide themselves, and since 4.7 they refuse a budget.
+Claude's models differ: before 4.6 they take a budget, since then they decide themselves, and since 4.7 they refuse a budget and,
+whether they think or not, `temperature`, `top_p` and `top_k`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def effort_of(budget_tokens: int) -> str:
     return "medium" if budget_tokens < 16_384 else "high"
 
 
-_REFUSES_BUDGETS = re.compile(r"claude-(?:[a-z]+-(?:4-[7-9]|[5-9])(?!\d)|mythos)")
+_SINCE_4_7 = re.compile(r"claude-(?:[a-z]+-(?:4-[7-9]|[5-9])(?!\d)|mythos)")
+_4_6 = re.compile(r"claude-(?:opus|sonnet)-4-6")
 _CLAUDE_EFFORTS: Final = {"minimal": "low"}
 
 
@@ -50,7 +52,7 @@ def claude_thinking(
     budget, effort = reasoning.budget_tokens, reasoning.effort
     asks_budget = budget is not None and not reasoning.adaptive
     thinking: dict[str, Any]
-    if not adaptive_thinking or (asks_budget and not _REFUSES_BUDGETS.search(model)):
+    if not adaptive_thinking or (asks_budget and not _SINCE_4_7.search(model)):
         tokens = budget if budget is not None and asks_budget else budget_of(effort)
         tokens = min(max(tokens, BUDGET_MIN), output_tokens_max - 1)
         if tokens < BUDGET_MIN:
@@ -64,7 +66,14 @@ def claude_thinking(
             effort = effort_of(budget)
     if reasoning.display is not None:
         thinking["display"] = reasoning.display
+    if effort == "xhigh" and _4_6.search(model):
+        effort = "max"  # the next word that 4.6 knows
     return thinking, None if effort is None else _CLAUDE_EFFORTS.get(effort, effort)
+
+
+def takes_sampling(model: str, thinking: dict[str, Any]) -> bool:
+    """Whether a model of Claude takes `temperature`, `top_p` and `top_k` beside this `thinking` (empty where there is none)."""
+    return thinking.get("type") not in ("enabled", "adaptive") and _SINCE_4_7.search(model) is None
 
 
 def lacks_thinking(
