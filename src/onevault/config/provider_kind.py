@@ -89,6 +89,8 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     """All that an entry without `models` lists; empty: what the price data lists."""
     listed_first: tuple[str, ...] = ()
     """Which of those comes first, and so answers where no model is named and no default is configured."""
+    priced_elsewhere: tuple[str, ...] = ()
+    """Beginnings of names that its prices have and that cannot be called in the dialects it speaks here."""
     cancelling_stops_bill: CancellingStopsBill = "never"
     """As far as is publicly known. Where it does not, an answer is read to its end for its usage though its caller hung up."""
     unsaid_tiers: tuple[str, ...] = ()

@@ -94,7 +94,7 @@ class Entry:
         whole_family = (
             name.endswith("-") or name.startswith("regional.") or (name.startswith("ft:") and not is_fine_tuned(name))
         )
-        if listing is None or whole_family:
+        if listing is None or whole_family or name.lower().startswith(self.kind.priced_elsewhere):
             return False  # the data's ids for whole families are no names of models
         if not self.kind.for_tests and is_anothers_name(name, listing.id):
             return False

@@ -197,6 +197,12 @@ def test_who_does_not_name_models_by_their_makers_is_not_tried_with_such_names(n
     assert {one.provider for one in built.candidates(name, Operation.CHAT, ANYONE)} == providers
 
 
+def test_azures_claudes_are_not_tried_where_azure_does_not_serve_them() -> None:
+    built = catalog("providers: {azure: {api_key: k-1234, base_url: 'http://h'}, anthropic: {api_key: k-1234}}")
+    assert [one.provider for one in built.candidates("claude-haiku-4-5", Operation.CHAT, ANYONE)] == ["anthropic"]
+    assert not [name for name in listed(built) if name.startswith("azure/claude")]
+
+
 def test_a_text_to_moderate_goes_to_openais_own_model_where_none_is_named() -> None:
     built = catalog("providers: {openai: {api_key: k-1234}, together: {api_key: k-1234}}")
     assert built.candidates(None, Operation.MODERATION, ANYONE)[0].model == "omni-moderation-latest"

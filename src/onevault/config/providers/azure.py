@@ -38,6 +38,8 @@ KINDS = (
         made_by="api_key",
         also_called=("azure_openai", "azureopenai"),
         prices_from=("azure", "openai"),
+        # learn.microsoft.com/azure/ai-foundry/foundry-models/how-to/use-foundry-models-claude: at `/anthropic/v1/messages` alone
+        priced_elsewhere=("claude-",),
         # openrouter.ai/docs/api-reference/streaming, "Stream Cancellation"
         cancelling_stops_bill="streams",
         # platform.openai.com/docs/api-reference/chat/create, `service_tier`: by default as the project is set
