@@ -102,6 +102,28 @@ def googles(offering: GatewayProcess) -> genai.Client:
     return genai.Client(api_key=offering.api_key, http_options=types.HttpOptions(base_url=offering.base_url))
 
 
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("claude-haiku-4-5-20251001", "claude-haiku-4-5"),
+        ("anthropic/claude-haiku-4-5-20251001", "claude-haiku-4-5"),
+    ],
+)
+def test_a_model_that_can_be_called_and_is_not_listed_can_be_read(
+    offering: GatewayProcess, name: str, like: str
+) -> None:
+    found, listed = (read(offering, f"/v1/models/{one}")[1] for one in (name, like))
+    assert found["id"] == name
+    assert {key: found[key] for key in ("context_length", "operations", "capabilities", "pricing")} == {
+        key: listed[key] for key in ("context_length", "operations", "capabilities", "pricing")
+    }
+
+
+@pytest.mark.parametrize("name", ["anthropic/nobody-knows-it", "gpt-4o", "auto", ""])
+def test_a_name_that_nobody_knows_is_no_model(offering: GatewayProcess, name: str) -> None:
+    assert read(offering, f"/v1/models/{name}")[0] == 404
+
+
 def test_googles_sdk_lists_models_page_by_page(offering: GatewayProcess, googles: genai.Client) -> None:
     everything = {entry["id"] for entry in read(offering, "/v1/models")[1]["data"]}
     pager = googles.models.list(config={"page_size": 3})

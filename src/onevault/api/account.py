@@ -126,14 +126,9 @@ class Account:
         return google_model_view(self._found(unquote(scope["path"].partition("/models/")[2]), principal))
 
     def _found(self, wanted: str, principal: Principal) -> ModelFacts:
-        """By its id, as `provider/model`, or by an alias."""
-        found = self.catalog.models(principal)
-        for facts in found:
-            if wanted in (facts.id, f"{facts.provider}/{facts.id}"):
-                return facts
-        for facts in found:
-            if wanted in facts.aliases:
-                return facts
+        found = self.catalog.model(wanted, principal)
+        if found is not None:
+            return found
         raise Fault(
             FaultKind.MODEL_NOT_FOUND,
             "This key has no model of this name; see GET /v1/models.",

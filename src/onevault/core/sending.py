@@ -82,7 +82,10 @@ class Catalog(Protocol):
         """Targets for a name as callers write it, in the configured order. Raises Fault MODEL_NOT_FOUND with the nearest names."""
 
     def models(self, principal: Principal) -> tuple[ModelFacts, ...]:
-        """What the principal may use."""
+        """What the principal may use and is listed."""
+
+    def model(self, name: str, principal: Principal) -> ModelFacts | None:
+        """What a name means here that the principal may use, listed or not (dated and fine-tuned ones); None: nobody knows it."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):

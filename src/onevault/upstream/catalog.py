@@ -62,6 +62,24 @@ class ConfiguredCatalog:
         `provider/model` for every further entry that has the same model."""
         return self._models(principal.test, _allowed(principal))
 
+    def model(self, name: str, principal: Principal) -> ModelFacts | None:
+        """As it is listed under this id, as `provider/model`, or by an alias; else what is known of the name where a call to it
+        would go first."""
+        listed = self.models(principal)
+        for wanted in (
+            lambda facts: name in (facts.id, f"{facts.provider}/{facts.id}"),
+            lambda facts: name in facts.aliases,
+        ):
+            if (found := next(filter(wanted, listed), None)) is not None:
+                return found
+        allowed, explicit = _allowed(principal), self._is_explicit(name)
+        for offer in self._offers(name):
+            known = self._by_name[offer.target.provider].offer(offer.target.model) is not None
+            usable = _permits(allowed, name, offer) and _reachable(offer, test=principal.test, explicit=explicit)
+            if known and usable and offer.operations:
+                return self._model_facts(name, offer)
+        return None
+
     def _resolve(self, name: str | None, operation: Operation, test: bool, allowed: Allowed) -> tuple[Target, ...]:
         if not name or name == AUTO:
             return self._default(operation, test, allowed)

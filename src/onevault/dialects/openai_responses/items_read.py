@@ -61,7 +61,10 @@ def _parts(item: ItemIn, raw: Raw, path: str, hints: dict[str, None]) -> tuple[R
     if kind == "reasoning":
         return Role.ASSISTANT, _thinking(item)
     if kind == "item_reference":
-        raise unsupported(f"{path}.id", "names what only the provider that keeps it knows; send the item itself")
+        raise unsupported(
+            f"{path}.id",
+            "names what only the provider that keeps it knows; send the item itself, as SDKs do with store: false",
+        )
     return Role.ASSISTANT, [Opaque(dialect=OPENAI_RESPONSES, kind=kind, raw=raw)]
 
 
