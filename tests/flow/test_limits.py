@@ -119,6 +119,10 @@ def test_what_one_provider_may_cost_is_counted_where_it_is_spent(gateway: Gatewa
         method="PATCH",
     )
     assert call(gateway, key, model="one/gpt-4o-mini")[1] == "BUDGET_EXCEEDED"
+    one, two = gateway.admin(f"/users/{key.user_id}/usage")["targets"]
+    assert (one["provider"], one["model"], one["limits"]) == ("one", None, {"monthly_limit_usd": spent / 1e9})
+    assert (one["month_usage_nanos"], one["request_count"], one["day_token_count"] > 0) == (spent, 1, True)
+    assert (two["provider"], two["month_usage_nanos"], two["request_count"]) == ("two", 0, 0)
 
 
 @pytest.mark.parametrize("limits", ["provider_limits", "model_limits"])

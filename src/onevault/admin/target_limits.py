@@ -103,11 +103,14 @@ def target_limits_out(sets: TargetLimits | None) -> dict[str, dict[str, float | 
     """As callers write it."""
     if sets is None:
         return None
-    shown: dict[str, dict[str, float | int | None]] = {}
-    for target, limits in sets.items():
-        shown[target] = {}
-        for name, (attribute, kind) in _TARGET_FIELDS.items():
-            value = getattr(limits, attribute)
-            if value is not None:
-                shown[target][name] = usd_for_json(Nanos(value)) if kind is nanos else value
+    return {target: limits_shown(limits) for target, limits in sets.items()}
+
+
+def limits_shown(limits: LimitSet) -> dict[str, float | int | None]:
+    """Those of one provider or model that are set."""
+    shown: dict[str, float | int | None] = {}
+    for name, (attribute, kind) in _TARGET_FIELDS.items():
+        value = getattr(limits, attribute)
+        if value is not None:
+            shown[name] = usd_for_json(Nanos(value)) if kind is nanos else value
     return shown

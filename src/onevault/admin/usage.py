@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final, Literal
 
 from onevault.admin.deps import AdminDeps
 from onevault.admin.office import Actor
-from onevault.admin.usage_out import UsageOut, usage_out
+from onevault.admin.usage_out import UsageOut, target_usage_out, usage_out
 from onevault.core.changes import ChangeQuery, RecordedChange
 from onevault.core.identity import Limit, Organization, ProviderKey, ScopeId, Team, Tenant, User
 from onevault.core.ports import Figures
@@ -32,31 +33,49 @@ _KINDS: Final[tuple[Literal["provider", "model"], ...]] = ("provider", "model")
 
 async def usage_of_tenant(deps: AdminDeps, tenant: Tenant) -> UsageOut:
     """Over all organizations: each call in the day and month of its own organization."""
-    return await _usage(deps, tenant_scope(tenant.tenant_id), tenant_limits(tenant), deps.time_zone)
+    return await _usage(deps, tenant_scope(tenant.tenant_id), tenant_limits(tenant), deps.time_zone, tenant)
 
 
 async def usage_of_team(deps: AdminDeps, team: Team, organization: Organization) -> UsageOut:
-    return await _usage(deps, team_scope(team.team_id), team_limits(team), organization.time_zone)
+    return await _usage(deps, team_scope(team.team_id), team_limits(team), organization.time_zone, team)
 
 
 async def usage_of_organization(deps: AdminDeps, organization: Organization) -> UsageOut:
-    return await _usage(
-        deps, organization_scope(organization.org_id), organization_limits(organization), organization.time_zone
-    )
+    scope, limits = organization_scope(organization.org_id), organization_limits(organization)
+    return await _usage(deps, scope, limits, organization.time_zone, organization)
 
 
 async def usage_of_user(deps: AdminDeps, user: User, organization: Organization) -> UsageOut:
     limits = user_limits(user, deps.defaults())
-    return await _usage(deps, user_scope(user.user_id), limits, organization.time_zone)
+    return await _usage(deps, user_scope(user.user_id), limits, organization.time_zone, user)
 
 
 async def usage_of_provider_key(deps: AdminDeps, key: ProviderKey, time_zone: str) -> UsageOut:
     return await _usage(deps, provider_key_scope(key.provider_key_id), provider_key_limits(key), time_zone)
 
 
-async def _usage(deps: AdminDeps, scope: ScopeId, limits: tuple[Limit, ...], time_zone: str) -> UsageOut:
-    figures = await deps.ledger.figures(scope, time_zone=time_zone, now_ns=deps.clock.wall_ns())
-    return usage_out(figures, limits, time_zone=time_zone)
+async def _usage(
+    deps: AdminDeps,
+    scope: ScopeId,
+    limits: tuple[Limit, ...],
+    time_zone: str,
+    holder: Tenant | Organization | Team | User | None = None,
+) -> UsageOut:
+    targets = target_scopes(scope, holder) if holder is not None else ()
+    now_ns = deps.clock.wall_ns()
+    # Asked together they are one question to a shared store.
+    whole, *of_targets = await asyncio.gather(
+        *(
+            deps.ledger.figures(each, time_zone=time_zone, now_ns=now_ns)
+            for each in (scope, *(target.scope for target in targets))
+        )
+    )
+    shown = []
+    for target, figures in zip(targets, of_targets, strict=True):
+        sets = (holder.model_limits if target.is_model else holder.provider_limits) if holder is not None else None
+        set_of = (sets or {})[target.name]
+        shown.append(target_usage_out(figures, is_model=target.is_model, name=target.name, limits=set_of))
+    return usage_out(whole, limits, time_zone=time_zone, targets=shown)
 
 
 async def reset_quota(deps: AdminDeps, user: User, organization: Organization, actor: Actor) -> UsageOut:

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from onevault.admin.outputs import Output, usd
-from onevault.core.identity import Limit, Metric, Window
+from onevault.admin.target_limits import limits_shown
+from onevault.core.identity import Limit, LimitSet, Metric, Window
 from onevault.core.money import usd_for_json
 from onevault.core.ports import Figures
+
+
+class TargetUsageOut(Output):
+    """What counts in the limits for one provider or one model alone; it counts as long as there are such limits."""
+
+    provider: str | None = Field(description="Of which provider entry; null: of a model.")
+    model: str | None = Field(description="Of which model; null: of a provider.")
+    limits: dict[str, float | int | None] = Field(description="As they were set.")
+    month_usage_usd: float
+    month_usage_nanos: int
+    day_usage_usd: float
+    day_usage_nanos: int
+    total_usage_usd: float
+    total_usage_nanos: int
+    held_usd: float = Field(description="Reserved for calls in flight, not yet spent.")
+    held_nanos: int
+    request_count: int = Field(description="This month.")
+    token_count: int = Field(description="This month.")
+    day_request_count: int
+    day_token_count: int
 
 
 class UsageOut(Output):
@@ -41,9 +63,33 @@ class UsageOut(Output):
     total_usage_nanos: int
     overshoot_usd: float = Field(description="What providers charged beyond what was held.")
     overshoot_nanos: int
+    targets: list[TargetUsageOut] = Field(description="Of each provider and model that has limits of its own here.")
 
 
-def usage_out(figures: Figures, limits: tuple[Limit, ...], *, time_zone: str) -> UsageOut:
+def target_usage_out(figures: Figures, *, is_model: bool, name: str, limits: LimitSet) -> TargetUsageOut:
+    """The figures of a scope for one provider or model alone, beside its limits."""
+    return TargetUsageOut(
+        provider=None if is_model else name,
+        model=name if is_model else None,
+        limits=limits_shown(limits),
+        month_usage_usd=usd_for_json(figures.spent_month),
+        month_usage_nanos=figures.spent_month,
+        day_usage_usd=usd_for_json(figures.spent_day),
+        day_usage_nanos=figures.spent_day,
+        total_usage_usd=usd_for_json(figures.spent_total),
+        total_usage_nanos=figures.spent_total,
+        held_usd=usd_for_json(figures.held),
+        held_nanos=figures.held,
+        request_count=figures.requests_month,
+        token_count=figures.tokens_month,
+        day_request_count=figures.requests_day,
+        day_token_count=figures.tokens_day,
+    )
+
+
+def usage_out(
+    figures: Figures, limits: tuple[Limit, ...], *, time_zone: str, targets: Sequence[TargetUsageOut] = ()
+) -> UsageOut:
     """A scope's figures beside the limits of money that hold for it."""
     maximum = {limit.window: limit.maximum for limit in limits if limit.metric is Metric.MONEY}
     month, day = maximum.get(Window.MONTH), maximum.get(Window.DAY)
@@ -75,4 +121,5 @@ def usage_out(figures: Figures, limits: tuple[Limit, ...], *, time_zone: str) ->
         total_usage_nanos=figures.spent_total,
         overshoot_usd=usd_for_json(figures.overshoot),
         overshoot_nanos=figures.overshoot,
+        targets=list(targets),
     )
