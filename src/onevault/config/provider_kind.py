@@ -68,6 +68,8 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     """The caller's headers that it may want, in lower case."""
     metadata_header: str = ""
     """The header that it takes a call's metadata in, as JSON."""
+    field_names: Mapping[str, str | None] = _NO_NAMES
+    """What it calls fields of OpenAI's chat, where it refuses requests with others; "": it has none such, None: it needs none."""
     cost_header: str = ""
     """The header that it is told configured prices in: US dollars per token, as JSON."""
 
@@ -151,6 +153,7 @@ def compatible(
     priced_as: str = "",
     also: tuple[str, ...] = (),
     cancelling_stops_bill: CancellingStopsBill = "never",
+    field_names: Mapping[str, str | None] = _NO_NAMES,
 ) -> ProviderKind:
     """A provider that takes its key as `authorization: Bearer` and is otherwise an address. `key` names the variable that its
     SDKs read the key from, and that makes an entry; None: a server of one's own, which sends no bill and whose address
@@ -166,4 +169,5 @@ def compatible(
         prices_from=(priced_as,) if priced_as else (),
         also_called=also,
         cancelling_stops_bill=cancelling_stops_bill if key else "always",
+        field_names=field_names,
     )

@@ -16,7 +16,14 @@ from onevault.core.operations import Capability, Dialect, Operation
 from onevault.core.relay import RelayedIncoming
 from onevault.core.sending import Dispatch
 from onevault.core.transport import HttpAnswer, Phase, Transport, TransportError
-from onevault.upstream.endpoint import Endpoint, http_request, path_at, relayed_request, without_credential
+from onevault.upstream.endpoint import (
+    Endpoint,
+    http_request,
+    in_its_names,
+    path_at,
+    relayed_request,
+    without_credential,
+)
 from onevault.upstream.relayed import relay_decoder
 from onevault.upstream.stored import StoredCredentials, own_key_refused
 
@@ -202,6 +209,8 @@ class Attempt:
             )
             if hints:
                 wire = msgspec.structs.replace(wire, dropped=wire.dropped + hints)
+        if endpoint.field_names and incoming.operation is Operation.CHAT:
+            wire = in_its_names(wire, endpoint.field_names)
         self.dropped = wire.dropped
         if wire.dropped and incoming.extensions.strict:
             raise _not_strictly(wire.dropped, target.provider)

@@ -24,6 +24,8 @@ CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key",
 
 Header = tuple[str, str]
 
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class Signer(Protocol):
     """A credential that each request must be given anew: it signs the request, or has a lifetime."""
@@ -43,7 +45,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     `path_prefix` is the base URL's path, up to and with the API's version, without a trailing slash. `prefixes` says what
     comes between it and a dialect's own path, where it is not nothing; a `{model}` in it is the target's model, quoted.
     `query` (`api-version=…`) is added to every path. `model_headers` are sent with calls of a model, by its name.
-    `metadata_header` is where a call's metadata goes as JSON, unless the caller says that header itself.
+    `metadata_header` is where a call's metadata goes as JSON, unless the caller says that header itself. `field_names` are those
+    that it has for fields of OpenAI's chat, "" for those that it refuses, None for those that it does not need besides.
     """
 
     provider: str
@@ -59,6 +62,22 @@ class Endpoint(msgspec.Struct, frozen=True):
     metadata_header: str = ""
     stored_key: str = ""
     """The name of the key in the vault that it is called with; "": its headers and its signer are all."""
+    field_names: Mapping[str, str | None] = {}
+
+
+def in_its_names(wire: WireRequest, names: Mapping[str, str | None]) -> WireRequest:
+    """The same request in a provider's own `names` of fields; what it has no name for is left out and named in `dropped`."""
+    fields = _FIELDS.decode(wire.body)
+    if names.keys().isdisjoint(fields):
+        return wire
+    dropped = wire.dropped
+    for name in [name for name in fields if name in names]:
+        value, written = fields.pop(name), names[name]
+        if written:
+            fields.setdefault(written, value)
+        elif written is not None and bytes(value) != b"null":
+            dropped = (*dropped, name)
+    return msgspec.structs.replace(wire, body=msgspec.json.encode(fields), dropped=dropped)
 
 
 def http_request(endpoint: Endpoint, wire: WireRequest, path: str, dispatch: Dispatch) -> HttpRequest:

@@ -107,6 +107,7 @@ def _endpoint(entry: ProviderSettings, kind: ProviderKind, base_url: str, *, sig
         signer=_signer(entry, kind, signing),
         model_headers=_costs(entry.prices, kind),
         metadata_header=kind.metadata_header,
+        field_names=kind.field_names,
         stored_key=entry.stored_key or "",
     )
 

@@ -17,7 +17,7 @@ from onevault.core.codec import WireRequest
 from onevault.core.transport import Origin, Transport
 from onevault.upstream.auth.aws_sigv4 import AwsSigner
 from onevault.upstream.auth.gcp import GcpSigner
-from onevault.upstream.endpoint import Endpoint, path_at
+from onevault.upstream.endpoint import Endpoint, in_its_names, path_at
 from onevault.upstream.endpoints import Signing, endpoints, needs_simulator
 from onevault.upstream.http1 import LeanTransport
 from onevault.upstream.transport_settings import TransportSettings
@@ -283,3 +283,16 @@ def test_cloudflare_is_told_configured_prices_in_dollars_per_token() -> None:
 
 def test_others_are_not_told_prices() -> None:
     assert endpoint("simulator: {prices: {m: {input: 1, output: 2}}}").model_headers == {}
+
+
+def test_mistral_is_told_in_its_own_names_and_nothing_that_it_refuses() -> None:
+    names = endpoint("mistral: {api_key: k, models: [mistral-large-latest]}").field_names
+    asked = (
+        b'{"model":"m","max_completion_tokens":9,"seed":7,"user":"u","stream_options":{"include_usage":true},'
+        b'"service_tier":null,"top_p":0.50}'
+    )
+    told = in_its_names(WireRequest("/chat/completions", asked, dropped=("top_k",)), names)
+    assert told.body == b'{"model":"m","top_p":0.50,"max_tokens":9,"random_seed":7}'
+    assert told.dropped == ("top_k", "user")
+    untouched = WireRequest("/chat/completions", b'{"model": "m"}')
+    assert in_its_names(untouched, names) is untouched

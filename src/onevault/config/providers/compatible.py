@@ -20,6 +20,17 @@ _MESSAGES = "anthropic-messages"
 _COUNTED = "anthropic-count-tokens"
 _RERANK = "rerank"
 
+_MISTRALS = {
+    "max_completion_tokens": "max_tokens",
+    "seed": "random_seed",
+    "stream_options": None,
+    "user": "",
+    "verbosity": "",
+    "service_tier": "",
+    "logit_bias": "",
+}
+"""Mistral answers 422 to a request with a field that it does not know. Its streams tell their usage unasked."""
+
 # fmt: off
 KINDS = (
     # inference-docs.cerebras.ai/api-reference
@@ -45,7 +56,7 @@ KINDS = (
                speaks=(_CHAT, _RESPONSES), also=("hugging_face", "hf")),
     # docs.mistral.ai/api (its moderations have no `flagged`, so they are another dialect)
     compatible("mistral", "https://api.mistral.ai/v1", key="MISTRAL_API_KEY", priced_as="mistral",
-               speaks=(_CHAT, _EMBEDDINGS), also=("mistralai", "mistral_ai")),
+               speaks=(_CHAT, _EMBEDDINGS), also=("mistralai", "mistral_ai"), field_names=_MISTRALS),
     # platform.moonshot.ai/docs/api
     compatible("moonshot", "https://api.moonshot.ai/v1", key="MOONSHOT_API_KEY", priced_as="moonshotai",
                speaks=(_CHAT,), also=("moonshotai", "kimi")),
