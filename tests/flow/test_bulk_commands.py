@@ -44,4 +44,4 @@ def test_a_file_is_tried_imported_exported_and_imported_elsewhere(tmp_path: Path
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     done = Shell(tmp_path)("import", "none.jsonl", "--json")
     assert done.code == 1
-    assert "none.jsonl" in done.json["error"]["message"]
+    assert done.json["error"]["message"] == "none.jsonl: No such file or directory"

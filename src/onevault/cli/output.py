@@ -52,7 +52,10 @@ def told(*, as_json: bool) -> Generator[None]:
     except Fault as fault:
         exit_code = MISUSED if fault.kind in _MISUSES else REFUSED
         refuse(fault.message, code=fault.kind.value, as_json=as_json, param=fault.param, exit_code=exit_code)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        of_file = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        refuse(of_file, code="REFUSED", as_json=as_json)
+    except ValueError as error:
         refuse(str(error), code="REFUSED", as_json=as_json)
 
 

@@ -60,7 +60,7 @@ async def test_two_new_scopes_of_one_call_do_not_push_each_other_out() -> None:
             await ledger.reserve(held("b", tokens=1, scopes=scopes), [limit])
     await rates.admit(principal(scopes=scopes), call_id="a", now_ns=NOON)
     for scope in scopes:
-        with pytest.raises(Exception, match="1 requests per day"):
+        with pytest.raises(Exception, match="1 request per day"):
             await rates.admit(principal(requests(scope, Window.DAY, 1), scopes=scopes), call_id="b", now_ns=NOON)
 
 

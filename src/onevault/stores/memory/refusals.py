@@ -24,7 +24,7 @@ _CONCURRENCY_RETRY_S: Final = 1.0
 def over_requests(limit: Limit, *, retry_after_s: float | None) -> Fault:
     """RATE_LIMITED for requests per minute, QUOTA_EXCEEDED for those per day and month."""
     kind = FaultKind.RATE_LIMITED if limit.window is Window.MINUTE else FaultKind.QUOTA_EXCEEDED
-    message = f"The limit of the {_scope(limit)}, {limit.maximum} requests {_WINDOWS[limit.window]}, is reached."
+    message = f"The limit of the {_scope(limit)}, {_requests(limit)} {_WINDOWS[limit.window]}, is reached."
     refusal = Fault(kind, message, retry_after_s=retry_after_s)
     refusal.reached = _reached(limit, reset_s=retry_after_s)
     if limit.window is not Window.MINUTE:
@@ -34,7 +34,7 @@ def over_requests(limit: Limit, *, retry_after_s: float | None) -> Fault:
 
 def over_concurrency(limit: Limit) -> Fault:
     """RATE_LIMITED for calls at the same time."""
-    message = f"The limit of the {_scope(limit)}, {limit.maximum} requests at the same time, is reached."
+    message = f"The limit of the {_scope(limit)}, {_requests(limit)} at the same time, is reached."
     return Fault(FaultKind.RATE_LIMITED, message, retry_after_s=_CONCURRENCY_RETRY_S if limit.maximum > 0 else None)
 
 
@@ -86,6 +86,10 @@ def _reached(limit: Limit, *, left: int = 0, spent: int = 0, reset_s: float | No
     if limit.window is not Window.MINUTE and not is_told(limit):
         return None
     return LimitReached(limit, left, spent, reset_s)
+
+
+def _requests(limit: Limit) -> str:
+    return f"{limit.maximum} request{'' if limit.maximum == 1 else 's'}"
 
 
 def _scope(limit: Limit) -> str:
