@@ -24,6 +24,7 @@ providers:
     models:
       - {{name: tiered, prices: {{input: 2, output: 8, tiers: {{flex: {{input: 1, output: 4}}}}}}}}
       - {{name: pictures, prices: {{image: 0.04}}}}
+      - {{name: told-in-tokens, prices: {{minute: 0.006}}}}
       - {{name: rerank-mine, prices: {{search: 0.002}}}}
       - unpriced
 """
@@ -158,13 +159,15 @@ def test_speech_costs_by_the_character(priced: GatewayProcess, key: NewKey) -> N
     assert (paid["usage"]["characters"], paid["cost_nanos"]) == (12, 12 * 15_000)
 
 
-def test_a_transcription_costs_by_the_time(priced: GatewayProcess, key: NewKey) -> None:
+@pytest.mark.parametrize("model", ["whisper-1", "told-in-tokens"])
+def test_a_transcription_costs_by_the_time(priced: GatewayProcess, key: NewKey, model: str) -> None:
+    """Also where the provider tells tokens, which have no price there."""
     samples = 16_000 * 3
     head = b"WAVEfmt " + (16).to_bytes(4, "little") + bytes.fromhex("0100 0100 803e0000 007d0000 0200 1000")
     data = head + b"data" + (samples * 2).to_bytes(4, "little") + bytes(samples * 2)
     wav = b"RIFF" + len(data).to_bytes(4, "little") + data
     form = (
-        b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\n' + model.encode() + b"\r\n"
         b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\ncontent-type: audio/wav\r\n\r\n'
         + wav
         + b"\r\n--b--\r\n"

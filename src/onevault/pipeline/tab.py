@@ -19,6 +19,7 @@ from onevault.core.events import (
     UsageReported,
 )
 from onevault.core.money import ZERO, Nanos
+from onevault.core.prices import Price
 from onevault.core.sending import Plan, Target
 from onevault.core.usage import NO_USAGE, Usage, UsageSource
 from onevault.policy.pricing import UNLIMITED, cost, cost_at_least, output_bytes_covered
@@ -101,18 +102,37 @@ class Tab:
     def owed(self, amount_held: Nanos) -> tuple[Nanos, Usage, UsageSource]:
         """Cost, usage and its source, as things stand.
 
-        A finished answer costs what its provider reports, be it more than was held. An answer that broke off costs what was
+        A finished answer costs what its provider reports, be it more than was held; in units that it did not report, what the
+        request tells of them. An answer that broke off costs what was
         delivered, estimated and never more than was held unless more is certain. A call that reached no provider costs nothing.
         """
         if self.target is None or self.free or not self.reached:
             return ZERO, NO_USAGE, UsageSource.PROVIDER
         price = self.target.price
         if self.finished and self.usage is not None:
-            return (cost(price, self.usage) if price else ZERO), self.usage, UsageSource.PROVIDER
+            if price is None:
+                return ZERO, self.usage, UsageSource.PROVIDER
+            told = cost(price, self.usage)
+            usage = self._with_untold_units(price, self.usage)
+            if usage is self.usage or usage == self.usage:
+                return told, usage, UsageSource.PROVIDER
+            return Nanos(max(min(cost(price, usage), amount_held), told)), usage, UsageSource.ESTIMATED
         usage = self._estimated()
         if price is None:
             return ZERO, usage, UsageSource.ESTIMATED
         return Nanos(max(min(cost(price, usage), amount_held), self.owed_at_least)), usage, UsageSource.ESTIMATED
+
+    def _with_untold_units(self, price: Price, reported: Usage) -> Usage:
+        """What a provider that charges by the character, hour or image reports in tokens alone is completed by what the request tells;
+        else it would be free."""
+        rates, size = price.rates, self.size
+        if rates.audio_hour and not reported.audio_ms:
+            reported = msgspec.structs.replace(reported, audio_ms=size.audio_ms_estimated or size.audio_ms_at_most)
+        if rates.characters and not reported.characters:
+            reported = msgspec.structs.replace(reported, characters=size.characters)
+        if rates.image and not reported.images:
+            reported = msgspec.structs.replace(reported, images=size.images)
+        return reported
 
     def _estimated(self) -> Usage:
         """What was reported, completed by what is known of the request: what went in was used in any case, images only where
