@@ -10,7 +10,7 @@ import pytest
 
 from onevault.core.codec import RequestLine, WireRequest
 from onevault.dialects.gemini.signatures import ANY_SIGNATURE
-from onevault.dialects.registry import INGRESS
+from onevault.dialects.registry import CODECS, INGRESS
 
 MESSAGES, CHAT, RESPONSES, GEMINI = "anthropic-messages", "openai-chat", "openai-responses", "gemini"
 COUNT, GEMINI_COUNT = "anthropic-count-tokens", "gemini-count-tokens"
@@ -253,3 +253,27 @@ def test_calls_that_nobody_signed_stay_so_where_nothing_shows_that_others_answer
 def gemini(model: str, body: Json) -> WireRequest:
     line = RequestLine(path=f"/v1beta/models/{model}:generateContent")
     return INGRESS[GEMINI].read(json.dumps(body).encode(), line).rewritten(model, output_tokens_max=None)
+
+
+@pytest.mark.parametrize(
+    ("model", "wants"), [("deepseek-v4-pro", True), ("moonshotai/Kimi-K2-Thinking", True), ("gpt-5", False)]
+)
+def test_what_nobody_signed_goes_back_to_models_that_want_it(model: str, wants: bool) -> None:
+    signed = {"type": "thinking", "thinking": "Of Claude", "signature": "c2lnbmVk"}
+    content = [
+        {"type": "thinking", "thinking": "Look it up", "signature": ""},
+        {"type": "tool_use", "id": "c", "name": "f", "input": {}},
+    ]
+    asked = {
+        "model": model,
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": [signed, *content]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "4"}]},
+        ],
+    }
+    request = INGRESS["anthropic-messages"].read(json.dumps(asked).encode()).canonical()
+    wire = CODECS["openai-chat"].encode(request, output_tokens_max=9)
+    assert json.loads(wire.body)["messages"][1].get("reasoning_content") == ("Look it up" if wants else None)
+    assert wire.dropped == ("thinking",)

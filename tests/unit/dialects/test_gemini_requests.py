@@ -600,8 +600,6 @@ def test_everything_that_tunes_is_said_or_named() -> None:
         "topP": 0.9,
         "topK": 3,
         "seed": 7,
-        "presencePenalty": 0.1,
-        "frequencyPenalty": 0.2,
         "maxOutputTokens": 99,
         "stopSequences": ["END"],
         "candidateCount": 2,
@@ -615,7 +613,15 @@ def test_everything_that_tunes_is_said_or_named() -> None:
     ]
     assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
     assert sent["serviceTier"] == "priority"
-    assert dropped == ("store", "parallel_tool_calls", "logit_bias", "verbosity")
+    named = ("store", "parallel_tool_calls", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity")
+    assert dropped == named
+
+
+def test_models_before_gemini_2_5_take_penalties_and_all_take_none() -> None:
+    sent, dropped = encoded(asking(model="gemini-2.0-flash", presence_penalty=0.1, frequency_penalty=0.2))
+    assert (sent["generationConfig"], dropped) == ({"presencePenalty": 0.1, "frequencyPenalty": 0.2}, ())
+    sent, dropped = encoded(asking(model="gemini-2.5-pro", presence_penalty=0.0))
+    assert (sent["generationConfig"], dropped) == ({"presencePenalty": 0.0}, ())
 
 
 @pytest.mark.parametrize(

@@ -582,7 +582,7 @@ def test_parameters_are_written() -> None:
                 "parameters": {"type": "object", "properties": {}},
                 "strict": False,
             },
-            {"type": "function", "name": "g", "parameters": {"type": "object"}, "strict": True},
+            {"type": "function", "name": "g", "parameters": {"type": "object", "properties": {}}, "strict": True},
         ],
         "tool_choice": "required",
         "parallel_tool_calls": False,

@@ -100,3 +100,25 @@ def test_only_a_strict_tool_of_claude_is_fitted(strict: bool) -> None:
     assert anthropic["tools"][0]["input_schema"] == (FITTED if strict else BOUNDED)
     bedrock, _ = _sent("openai-chat", asked, "bedrock-converse", "anthropic.claude-haiku-4-5")
     assert bedrock["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"] == {"json": FITTED if strict else BOUNDED}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"type": "object"}, {"type": "object", "properties": {}}),
+        ({}, {"type": "object", "properties": {}}),
+        ({"additionalProperties": False}, {"additionalProperties": False, "type": "object"}),
+        ({"properties": {"a": {}}}, {"properties": {"a": {}}, "type": "object"}),
+        ({"type": "object", "$ref": "#/$defs/A", "$defs": {"A": {}}}, None),
+        ({"type": "string"}, None),
+    ],
+)
+def test_the_schema_of_a_tool_says_that_it_is_an_object_and_of_what(given: dict[str, Any], told: Any) -> None:
+    told = given if told is None else told
+    tool = {"type": "function", "function": {"name": "f", "parameters": given}}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]}
+    assert _sent("openai-chat", asked, "openai-chat", "m")[0]["tools"][0]["function"]["parameters"] == told
+    assert _sent("openai-chat", asked, "openai-responses", "m")[0]["tools"][0]["parameters"] == told
+    assert _sent("openai-chat", asked, "anthropic-messages", "m")[0]["tools"][0]["input_schema"] == told
+    bedrock = _sent("openai-chat", asked, "bedrock-converse", "anthropic.claude-haiku-4-5")[0]
+    assert bedrock["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"] == {"json": told}

@@ -19,7 +19,7 @@ from onevault.dialects.anthropic.conversation import cache_control, conversation
 from onevault.dialects.anthropic.names import ANTHROPIC_MESSAGES
 from onevault.dialects.anthropic.request import COUNT_TOKENS_PATH, MESSAGES_PATH, VERSION_HEADERS
 from onevault.dialects.wire.json_body import unsupported
-from onevault.dialects.wire.json_schema import grammar_schema
+from onevault.dialects.wire.json_schema import arguments_schema, grammar_schema
 from onevault.dialects.wire.thinking import claude_thinking, lacks_thinking, takes_sampling
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
@@ -101,11 +101,11 @@ def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json:
     written: _Json = {"name": tool.name}
     if tool.description:
         written["description"] = tool.description
-    written["input_schema"] = _EMPTY_SCHEMA if tool.parameters is None else tool.parameters
+    written["input_schema"] = _EMPTY_SCHEMA if tool.parameters is None else arguments_schema(tool.parameters)
     if tool.strict:
         written["strict"] = True
         if tool.parameters is not None:
-            written["input_schema"] = grammar_schema(tool.parameters, dropped, "tools.parameters")
+            written["input_schema"] = grammar_schema(written["input_schema"], dropped, "tools.parameters")
     if tool.cache is not None:
         written["cache_control"] = cache_control(tool.cache)
     return written

@@ -17,7 +17,7 @@ from onevault.dialects.bedrock.families import TOOLS, Family
 from onevault.dialects.bedrock.media import Json
 from onevault.dialects.bedrock.names import BEDROCK_CONVERSE
 from onevault.dialects.wire.json_body import unsupported
-from onevault.dialects.wire.json_schema import grammar_schema
+from onevault.dialects.wire.json_schema import arguments_schema, grammar_schema
 
 _EMPTY_SCHEMA: Final = {"type": "object", "properties": {}}
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -65,12 +65,13 @@ def _tool(tool: Tool | Opaque, path: str, family: Family, dropped: dict[str, Non
     spec: Json = {"name": tool.name}
     if tool.description:
         spec["description"] = tool.description
-    spec["inputSchema"] = {"json": _EMPTY_SCHEMA if tool.parameters is None else tool.parameters}
+    schema = None if tool.parameters is None else arguments_schema(tool.parameters)
+    spec["inputSchema"] = {"json": _EMPTY_SCHEMA if schema is None else schema}
     if tool.strict:
         if family.strict_tools:
             spec["strict"] = True
-            if tool.parameters is not None:
-                spec["inputSchema"] = {"json": grammar_schema(tool.parameters, dropped, "tools.parameters")}
+            if schema is not None:
+                spec["inputSchema"] = {"json": grammar_schema(schema, dropped, "tools.parameters")}
         else:
             dropped["tools.strict"] = None
     written: list[Json] = [{"toolSpec": spec}]

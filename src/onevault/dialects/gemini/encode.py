@@ -42,6 +42,7 @@ _SAMPLING = (
     ("frequency_penalty", "frequencyPenalty"),
     ("output_tokens_max", "maxOutputTokens"),
 )
+_PENALTIES = ("presence_penalty", "frequency_penalty")
 _LEVELS = {"xhigh": "high", "max": "high"}
 _RAW_SPEECH = ("pcm16", "pcm")
 
@@ -137,7 +138,9 @@ def _config(request: ChatRequest, facts: ModelFacts, dropped: dict[str, None]) -
     config: _Json = {}
     for name, written in _SAMPLING:
         value = getattr(request, name)
-        if value is not None:
+        if value and name in _PENALTIES and not facts.penalizes:
+            dropped[name] = None
+        elif value is not None:
             config[written] = value
     if request.stop:
         if len(request.stop) > STOP_SEQUENCES_MAX:

@@ -14,7 +14,8 @@ class ModelFacts(NamedTuple):
     `thinks_by`: a `level`, a `budget` in tokens (from `budget_min` to `budget_max`), or `none` where it does not think.
     `levels` are those it has, the least first. `thinking_stops`: a budget of 0 switches thinking off. `shows_results`: a
     function's response may have images and files in it. `wants_signatures`: a turn's first function call must be signed.
-    `validates_calls`: it knows the mode in which calls keep to their schemas.
+    `validates_calls`: it knows the mode in which calls keep to their schemas. `penalizes`: it takes penalties other than 0, which
+    models since Gemini 2.5 answer with "Penalty is not enabled for this model".
     """
 
     thinks_by: Literal["level", "budget", "none"]
@@ -25,12 +26,14 @@ class ModelFacts(NamedTuple):
     shows_results: bool = False
     wants_signatures: bool = False
     validates_calls: bool = True
+    penalizes: bool = False
 
 
 _NEWEST = ModelFacts(
     "level", levels=("minimal", "low", "medium", "high"), budget_max=32_768, shows_results=True, wants_signatures=True
 )
 _UNTHINKING = ModelFacts("none", validates_calls=False)
+_OLD = _UNTHINKING._replace(penalizes=True)
 _FACTS = (
     ("gemini-3-pro", _NEWEST._replace(levels=("low", "high"))),
     ("gemini-3.1-pro", _NEWEST._replace(levels=("low", "medium", "high"))),
@@ -38,12 +41,12 @@ _FACTS = (
     ("gemini-2.5-flash-lite", ModelFacts("budget", budget_min=512, budget_max=24_576, thinking_stops=True)),
     ("gemini-2.5-flash-image", _UNTHINKING),
     ("gemini-2.5", ModelFacts("budget", budget_max=24_576, thinking_stops=True)),
-    ("gemini-2.0", _UNTHINKING),
-    ("gemini-1", _UNTHINKING),
+    ("gemini-2.0", _OLD),
+    ("gemini-1", _OLD),
     ("gemma", _UNTHINKING),
     ("gemini", _NEWEST),
 )
-_UNKNOWN = ModelFacts("budget", budget_max=24_576, thinking_stops=True, validates_calls=False)
+_UNKNOWN = ModelFacts("budget", budget_max=24_576, thinking_stops=True, validates_calls=False, penalizes=True)
 """A tuned model's name says nothing. Newer models take a budget, too."""
 
 UNTOLD_PURPOSES = ("gemini-embedding-2",)

@@ -3,7 +3,8 @@
 What OpenAI cannot be told is a fault where it carries meaning, a name in `dropped` where it only tunes. Choices:
 tool messages carry text alone, so images and files in a tool's answer follow in a user message that names the call, and so do
 images that the assistant made; a failed tool call begins with "Error: ". Thinking of earlier turns is dropped by name: its signature
-is worth something to its own provider only.
+is worth something to its own provider only. What nobody signed goes back to models that want it (DeepSeek's refuse a call's result
+without the thinking before the call).
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ from onevault.core.chat import (
 )
 from onevault.core.codec import WireRequest
 from onevault.dialects.openai.chat_request import CHAT_PATH
-from onevault.dialects.openai.models import drop_sampling, effort_word
+from onevault.dialects.openai.models import drop_sampling, effort_word, wants_thoughts_back
 from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.data_url import data_url
 from onevault.dialects.wire.json_body import invalid, unsupported
+from onevault.dialects.wire.json_schema import arguments_schema
 from onevault.dialects.wire.thinking import effort_of
 
 _STOP_SEQUENCES_MAX = 4
@@ -95,6 +97,7 @@ def encode_chat(request: ChatRequest) -> WireRequest:
 def _messages(request: ChatRequest, dropped: dict[str, None]) -> list[_Json]:
     messages: list[_Json] = []
     shown: list[_Json] = []
+    thoughts = wants_thoughts_back(request.model)
     for i, message in enumerate(request.messages):
         if message.role is Role.TOOL:
             results = [part for part in message.parts if isinstance(part, ToolResult)]
@@ -104,7 +107,7 @@ def _messages(request: ChatRequest, dropped: dict[str, None]) -> list[_Json]:
             messages.append({"role": "user", "content": shown})
             shown = []
         if message.role is Role.ASSISTANT:
-            messages.append(_assistant_message(message, f"messages[{i}]", shown, dropped))
+            messages.append(_assistant_message(message, f"messages[{i}]", shown, dropped, thoughts=thoughts))
         else:
             messages.append(_message(message, f"messages[{i}]", dropped))
     if shown:
@@ -120,12 +123,16 @@ def _message(message: Message, path: str, dropped: dict[str, None]) -> _Json:
     return written
 
 
-def _assistant_message(message: Message, path: str, shown: list[_Json], dropped: dict[str, None]) -> _Json:
+def _assistant_message(
+    message: Message, path: str, shown: list[_Json], dropped: dict[str, None], *, thoughts: bool
+) -> _Json:
     content: list[_Json] = []
-    refusal = ""
+    refusal = thought = ""
     calls: list[_Json] = []
     for j, part in enumerate(message.parts):
-        if isinstance(part, Thinking | RedactedThinking):
+        if isinstance(part, Thinking) and part.signature is None and thoughts:
+            thought += part.text
+        elif isinstance(part, Thinking | RedactedThinking):
             dropped["thinking"] = None
         elif isinstance(part, Refusal):
             refusal += part.text
@@ -141,6 +148,8 @@ def _assistant_message(message: Message, path: str, shown: list[_Json], dropped:
     written: _Json = {"role": "assistant"}
     if content or not (calls or refusal):
         written["content"] = _plain(content)
+    if thought:
+        written["reasoning_content"] = thought
     if refusal:
         written["refusal"] = refusal
     if message.name is not None:
@@ -239,7 +248,7 @@ def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json | 
     if tool.description is not None:
         function["description"] = tool.description
     if tool.parameters is not None:
-        function["parameters"] = tool.parameters
+        function["parameters"] = arguments_schema(tool.parameters)
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}

@@ -1,4 +1,4 @@
-"""What OpenAI's reasoning models take: words for how much to think, and sampling.
+"""What models that reason take in OpenAI's dialect: words for how much to think, sampling, what they thought before.
 
 Source: OpenAI's pages of each model, and its guides to reasoning and to GPT-5.2. Models that are not here, which may be another's, are
 told what was asked.
@@ -28,6 +28,15 @@ _ALWAYS_THINKS: Final = re.compile(r"(?:^|/)(?:o\d|gpt-5(?![.\d]))(?!.*chat)")
 _MAY_THINK: Final = re.compile(r"(?:^|/)gpt-5\.(?!.*chat)")
 _SAMPLING: Final = (("temperature", 1), ("top_p", 1), ("frequency_penalty", 0), ("presence_penalty", 0))
 """With what they are where nobody says, which is taken."""
+
+
+_WANTS_THOUGHTS = re.compile(r"deepseek|kimi|glm-|mimo-", re.IGNORECASE)
+
+
+def wants_thoughts_back(model: str) -> bool:
+    """Whether a model takes what it thought in earlier turns as `reasoning_content`: api-docs.deepseek.com/guides/thinking_mode,
+    and what Moonshot, Z.ai and Xiaomi say of theirs."""
+    return _WANTS_THOUGHTS.search(model) is not None
 
 
 def effort_word(effort: str, model: str) -> str:

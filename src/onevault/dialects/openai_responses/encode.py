@@ -20,6 +20,7 @@ from onevault.dialects.openai_responses.items_write import items_of
 from onevault.dialects.openai_responses.names import OPENAI_RESPONSES
 from onevault.dialects.openai_responses.request import RESPONSES_PATH
 from onevault.dialects.wire.json_body import unsupported
+from onevault.dialects.wire.json_schema import arguments_schema
 from onevault.dialects.wire.thinking import effort_of
 
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
@@ -85,7 +86,7 @@ def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json | 
     written: _Json = {"type": "function", "name": tool.name}
     if tool.description is not None:
         written["description"] = tool.description
-    written["parameters"] = _NO_PARAMETERS if tool.parameters is None else tool.parameters
+    written["parameters"] = _NO_PARAMETERS if tool.parameters is None else arguments_schema(tool.parameters)
     written["strict"] = tool.strict is True
     return written
 

@@ -36,7 +36,13 @@ _BESIDE_REF: Final = frozenset(("$ref", "$defs", "definitions", "$schema"))
 _ONE: Final = frozenset(("items", "additionalProperties", "not"))
 _LISTS: Final = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
 _MAPS: Final = frozenset(("properties", "$defs", "definitions"))
+_SHAPES: Final = frozenset(
+    ("properties", "$ref", "anyOf", "oneOf", "allOf", "additionalProperties", "patternProperties")
+)
+"""What says of an object what it has."""
+_OBJECT: Final = b'"object"'
 _JSON = msgspec.json.Decoder()
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 _Json = dict[str, Any]
 
@@ -55,6 +61,21 @@ def strict_schema(raw: Raw) -> tuple[Raw, bool | None]:
 
     whole = _mapped(schema, DEPTH_MAX, close)
     return (_written(whole, schema, raw), True) if all(map(_is_strict, closed)) else (raw, None)
+
+
+def arguments_schema(raw: Raw) -> Raw:
+    """The schema of a tool's arguments, with the `type` that Anthropic and the `properties` that OpenAI miss where a tool takes none."""
+    try:
+        fields = _FIELDS.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return raw
+    if "properties" in fields and "type" in fields:
+        return raw
+    if bytes(fields.setdefault("type", Raw(_OBJECT))) != _OBJECT:
+        return raw  # the provider says what is wrong with it
+    if _SHAPES.isdisjoint(fields):
+        fields["properties"] = Raw(b"{}")
+    return Raw(msgspec.json.encode(fields))
 
 
 def grammar_schema(raw: Raw, dropped: dict[str, None], path: str) -> Raw:
