@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from onevault.core.directory import Snapshot
-from onevault.core.identity import ApiKey, Organization, User
+from onevault.core.directory import Changes, Snapshot
+from onevault.core.identity import ApiKey, Organization, Status, User
 from onevault.policy.purpose import MasterKey
 from onevault.stores.snapshot.file import SnapshotFile, SnapshotUnusable
 
@@ -92,3 +92,36 @@ def test_without_a_master_key_nothing_is_written(tmp_path: Path) -> None:
     file = SnapshotFile(tmp_path, masters=tuple, tenant_id="acme", vault=VAULT)
     assert not file.write(HELD, confirmed_ns=NOW_NS)
     assert not list(tmp_path.iterdir())
+
+
+CHANGED = Changes(
+    9,
+    (
+        Organization(org_id="org_2", tenant_id="acme", name="Two"),
+        User(user_id="user_1", org_id="org_1", email="ann@y.test", version=2),
+        User(user_id="user_10", org_id="org_2", email="bob@x.test"),
+        ApiKey(key_id="key_1", user_id="user_1", sha256=b"1" * 32, prefix="gw_live_abcd", status=Status.REVOKED),
+        ApiKey(key_id="key_2", user_id="user_10", sha256=b"2" * 32, prefix="gw_live_efgh"),
+    ),
+)
+
+
+def test_changes_are_worked_into_what_was_written(written: SnapshotFile) -> None:
+    assert written.change(CHANGED, since=7, confirmed_ns=NOW_NS + 1)
+    kept = written.read(now_ns=NOW_NS + 1, age_max_s=0.0)
+    organization, *users, revoked, key = CHANGED.entities
+    assert kept.snapshot == Snapshot(
+        9,
+        organizations=HELD.organizations | {"org_2": organization},
+        users={user.user_id: user for user in users},
+        keys={"key_1": revoked, "key_2": key},
+    )
+
+
+def test_changes_of_another_version_or_into_a_changed_file_are_refused(written: SnapshotFile) -> None:
+    whole = written.path.read_bytes()
+    for damaged, since in ((whole, 6), (whole[:-1], 7)):
+        written.path.write_bytes(damaged)
+        with pytest.raises(SnapshotUnusable):
+            written.change(CHANGED, since=since, confirmed_ns=NOW_NS)
+        assert written.path.read_bytes() == damaged

@@ -14,12 +14,14 @@ from onevault.core.directory import Change, Changes, Directory, Snapshot
 from onevault.core.faults import Fault
 from onevault.core.notices import Notice, NoticeKind
 from onevault.core.ports import Clock, Notices
-from onevault.stores.snapshot.file import Kept, SnapshotFile
+from onevault.stores.snapshot.file import Kept, SnapshotFile, SnapshotUnusable
 
 _log = structlog.get_logger("onevault.directory")
 LOOK_S: Final = 1.0
 CONFIRM_S: Final = 300.0
 """A file of a vault that does not change is written anew so often, so that its age says when the vault was last heard."""
+CHANGES_MAX: Final = 100
+"""Of more, all is read."""
 _SHARE: Final = 20.0
 """A large directory is written less often: of its time the job works one part in so many."""
 _NS: Final = 1_000_000_000
@@ -118,11 +120,28 @@ class SnapshotDirectory:
                 continue
             began = time.monotonic()
             confirmed_ns = self._clock.wall_ns()
-            snapshot = await self._behind.snapshot()
-            if await asyncio.to_thread(self._file.write, snapshot, confirmed_ns=confirmed_ns):
-                written, written_ns = snapshot.version, confirmed_ns
+            version = await self._write(written, confirmed_ns)
+            if version is not None:
+                written, written_ns = version, confirmed_ns
             wait_s = max(LOOK_S, _SHARE * (time.monotonic() - began))
-            del snapshot  # not kept while waiting: with 100,000 keys it is tens of megabytes
+
+    async def _write(self, written: int, confirmed_ns: int) -> int | None:
+        """Which version of the directory the file has now; None where it could not be written. Of a vault with 100,000 keys all is read
+        once, and after that what has changed: the rest is in the file, and kept nowhere else."""
+        if written >= 0:
+            changes = await self._behind.changes(written)
+            if changes.version >= written and len(changes.entities) <= CHANGES_MAX:
+                try:
+                    is_written = await asyncio.to_thread(
+                        self._file.change, changes, since=written, confirmed_ns=confirmed_ns
+                    )
+                except SnapshotUnusable as unusable:
+                    _log.warning("the snapshot of the directory is written anew", reason=str(unusable))
+                else:
+                    return changes.version if is_written else None
+        snapshot = await self._behind.snapshot()
+        is_written = await asyncio.to_thread(self._file.write, snapshot, confirmed_ns=confirmed_ns)
+        return snapshot.version if is_written else None
 
     def _is_heard(self, version: int) -> None:
         self._heard_ns = self._clock.wall_ns()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -12,9 +13,10 @@ from typing import Final
 
 import msgspec
 
-from onevault.core.directory import Snapshot
+from onevault.core.directory import Changes, Snapshot
 from onevault.core.packed import KEYS, USERS, Packed, Record
 from onevault.policy.purpose import MasterKey, purpose_key
+from onevault.stores.snapshot.changed import with_changes
 
 FILE_NAME: Final = "directory.snapshot"
 PURPOSE: Final = "snapshot-signature"
@@ -91,6 +93,14 @@ class SnapshotFile:
             os.fsync(out.fileno())
         fresh.replace(self.path)
         return True
+
+    def change(self, changes: Changes, *, since: int, confirmed_ns: int) -> bool:
+        """As `write`, with what was changed after version `since` of the directory, which the file must have: raises SnapshotUnusable
+        where it has another one or cannot be read."""
+        kept = self.read(now_ns=confirmed_ns, age_max_s=math.inf)
+        if kept.snapshot.version != since:
+            raise SnapshotUnusable(f"{self.path} has version {kept.snapshot.version} of the directory, not {since}")
+        return self.write(with_changes(kept.snapshot, changes), confirmed_ns=confirmed_ns)
 
     def read(self, *, now_ns: int, age_max_s: float) -> Kept:
         """Raises SnapshotUnusable for a file that is missing, changed, foreign, too old or of another version."""
