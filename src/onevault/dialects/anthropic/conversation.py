@@ -1,6 +1,7 @@
 """Writes canonical messages as Anthropic's `system` and `messages`, in the shape that Anthropic demands.
 
-Tool results stand first in the user message after the calls; empty texts, which are refused, are left out; the last assistant
+Tool results stand first in the user message after the calls; empty texts and
+messages of white space alone, which are refused, are left out; the last assistant
 text loses its trailing white space; a conversation that an assistant begins gets a user's word before it; an image that the
 assistant made, which only users may show, is shown by the user's next message. Thinking that another provider signed is left out.
 """
@@ -64,6 +65,7 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
                 calls += 1
             else:
                 blocks += _blocks(part, f"{path}.content[{j}]", dropped)
+        blocks = _without_blanks(blocks)
         if message.role in (Role.SYSTEM, Role.DEVELOPER):
             system += blocks
             continue
@@ -88,6 +90,13 @@ def conversation_of(messages: Sequence[Message], dropped: dict[str, None]) -> tu
         written.insert(0, {"role": "user", "content": [{"type": "text", "text": _FIRST_WORD}]})
     _trim_last(written)
     return system, written
+
+
+def _without_blanks(blocks: list[_Json]) -> list[_Json]:
+    """Anthropic refuses a message whose texts are white space alone; between others it may stand."""
+    if any(block["type"] == "text" and block["text"].strip() for block in blocks):
+        return blocks
+    return [block for block in blocks if block["type"] != "text"]
 
 
 def _trim_last(written: list[_Json]) -> None:

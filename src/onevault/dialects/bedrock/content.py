@@ -59,6 +59,11 @@ def cache_point(mark: CacheMark, place: str, family: Family, dropped: dict[str, 
     return [{"cachePoint": point}]
 
 
+def _text(text: str) -> list[Json]:
+    """Bedrock refuses a text that is blank."""
+    return [{"text": text}] if text.strip() else []
+
+
 class ContentWriter:
     """Writes the parts of one request; `dropped` gathers the names of hints left out.
 
@@ -88,7 +93,7 @@ class ContentWriter:
         if isinstance(part, Thinking | RedactedThinking):
             return self._thinking(part)
         if isinstance(part, Refusal):
-            return [{"text": part.text}] if part.text else []
+            return _text(part.text)
         if isinstance(part, Opaque):
             if part.dialect != BEDROCK_CONVERSE:
                 raise unsupported(path, f"({part.kind}) {_NOT_THERE}")
@@ -100,7 +105,7 @@ class ContentWriter:
         elif isinstance(part, Text):
             if part.citations is not None:
                 self._dropped["citations"] = None
-            written = [{"text": part.text}] if part.text else []
+            written = _text(part.text)
         else:
             written = [self._media.block(part, path)]
         if part.cache is not None:

@@ -1,4 +1,4 @@
-"""Schemas reach each provider in the form that it takes: closed, with every property demanded, without bounds."""
+"""Requests reach each provider in the form that it takes: schemas closed and without bounds, texts that say something."""
 
 from __future__ import annotations
 
@@ -122,3 +122,24 @@ def test_the_schema_of_a_tool_says_that_it_is_an_object_and_of_what(given: dict[
     assert _sent("openai-chat", asked, "anthropic-messages", "m")[0]["tools"][0]["input_schema"] == told
     bedrock = _sent("openai-chat", asked, "bedrock-converse", "anthropic.claude-haiku-4-5")[0]
     assert bedrock["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"] == {"json": told}
+
+
+@pytest.mark.parametrize("target", ["anthropic-messages", "bedrock-converse"])
+def test_white_space_alone_is_nobodys_text(target: str) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    parts = [{"type": "text", "text": " "}, {"type": "text", "text": "Hi"}]
+    asked = {
+        "model": "anthropic.claude-haiku-4-5",
+        "messages": [
+            {"role": "system", "content": "\n"},
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": "\n\n", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "4"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    }
+    body, _ = _sent("openai-chat", asked, target, "anthropic.claude-haiku-4-5")
+    assert "system" not in body
+    user, assistant, _ = body["messages"]
+    assert [block["text"] for block in user["content"]] == ([" ", "Hi"] if target == "anthropic-messages" else ["Hi"])
+    assert [block.get("text") for block in assistant["content"]] == [None]
