@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import msgspec
 import pytest
 
+from onevault.core.faults import Fault
 from onevault.dialects.registry import CODECS, INGRESS
 
 CLOSED = {
@@ -143,3 +145,29 @@ def test_white_space_alone_is_nobodys_text(target: str) -> None:
     user, assistant, _ = body["messages"]
     assert [block["text"] for block in user["content"]] == ([" ", "Hi"] if target == "anthropic-messages" else ["Hi"])
     assert [block.get("text") for block in assistant["content"]] == [None]
+
+
+def test_a_users_name_that_is_too_long_for_openai_is_told_as_its_hash() -> None:
+    for name, told in (("u" * 64, "u" * 64), ("u" * 65, hashlib.sha256(b"u" * 65).hexdigest())):
+        asked = {**_anthropic(CLOSED), "metadata": {"user_id": name}}
+        for target in ("openai-chat", "openai-responses"):
+            body, dropped = _sent("anthropic-messages", asked, target, "gpt-5")
+            assert (body["user"], dropped) == (told, ())
+
+
+@pytest.mark.parametrize(
+    ("edits", "carried"),
+    [
+        ([{"type": "clear_thinking_20251015", "keep": "all"}, {"type": "clear_tool_uses_20250919"}], True),
+        ([], True),
+        ([{"type": "clear_thinking_20251015"}, {"type": "compact_20260112"}], False),
+    ],
+)
+def test_clearing_the_context_is_a_hint_and_summing_it_up_is_not(edits: list[dict[str, Any]], carried: bool) -> None:
+    asked = {**_anthropic(CLOSED), "context_management": {"edits": edits}}
+    if carried:
+        assert _sent("anthropic-messages", asked, "gemini", "gemini-3-pro")[1] == ("context_management",)
+        return
+    with pytest.raises(Fault) as fault:
+        _sent("anthropic-messages", asked, "gemini", "gemini-3-pro")
+    assert fault.value.param == "context_management"

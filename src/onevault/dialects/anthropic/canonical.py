@@ -50,6 +50,16 @@ _CARRIED = (frozenset(MessagesBody.__struct_fields__) - {"thread"}) | frozenset(
 _MEANINGFUL = frozenset({"container", "mcp_servers", "context_management", "compaction"})
 """Fields that change what the answer is; every other unknown field only tunes."""
 
+
+class _Edit(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _Edits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    edits: tuple[_Edit, ...] = ()
+
+
+_EDITS = msgspec.json.Decoder(_Edits)
 _INNER_BLOCKS: msgspec.json.Decoder[list[InnerBlock]] = msgspec.json.Decoder(list[InnerBlock])
 _STRING = msgspec.json.Decoder(str)
 _CITATIONS = msgspec.json.Decoder(CitationsConfig)
@@ -72,7 +82,7 @@ def canonical_of(parsed: CountTokensBody, body: bytes) -> ChatRequest:
             fault = unsupported(name, _NOT_THERE)
             fault.sdk_code = THREAD_UNSUPPORTED
             raise fault
-        if name in _MEANINGFUL:
+        if name in _MEANINGFUL and not (name == "context_management" and _only_clears(raw)):
             raise unsupported(name, _NOT_THERE)
         hints.append(name)
     if parsed.tools:
@@ -100,6 +110,16 @@ def canonical_of(parsed: CountTokensBody, body: bytes) -> ChatRequest:
         stream=bool(whole and whole.stream),
         hints=tuple(hints),
     )
+
+
+def _only_clears(context_management: Raw) -> bool:
+    """Whether old results and thoughts may be left out, which only saves input, and nothing is summed up. Claude Code always asks
+    for that."""
+    try:
+        edits = _EDITS.decode(context_management).edits
+    except msgspec.DecodeError:
+        return False
+    return all(edit.type.startswith("clear_") for edit in edits)
 
 
 def _system(system: str | list[SystemBlock] | None) -> list[Message]:

@@ -37,7 +37,7 @@ from onevault.core.chat import (
 )
 from onevault.core.codec import WireRequest
 from onevault.dialects.openai.chat_request import CHAT_PATH
-from onevault.dialects.openai.models import drop_sampling, effort_word, wants_thoughts_back
+from onevault.dialects.openai.models import drop_sampling, effort_word, user_told, wants_thoughts_back
 from onevault.dialects.openai.names import OPENAI_CHAT
 from onevault.dialects.wire.data_url import data_url
 from onevault.dialects.wire.json_body import invalid, unsupported
@@ -86,7 +86,7 @@ def encode_chat(request: ChatRequest) -> WireRequest:
         else:
             dropped["service_tier"] = None
     if request.user is not None:
-        body["user"] = request.user
+        body["user"] = user_told(request.user)
     _add_modalities(request, body)
     if request.stream:
         body["stream"] = True

@@ -1,4 +1,4 @@
-"""What models that reason take in OpenAI's dialect: words for how much to think, sampling, what they thought before.
+"""What models take in OpenAI's dialect: words for how much to think, sampling, what they thought before, the name of a user.
 
 Source: OpenAI's pages of each model, and its guides to reasoning and to GPT-5.2. Models that are not here, which may be another's, are
 told what was asked.
@@ -6,6 +6,7 @@ told what was asked.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ _SAMPLING: Final = (("temperature", 1), ("top_p", 1), ("frequency_penalty", 0), 
 """With what they are where nobody says, which is taken."""
 
 
+_USER_LENGTH_MAX: Final = 64
 _WANTS_THOUGHTS = re.compile(r"deepseek|kimi|glm-|mimo-", re.IGNORECASE)
 
 
@@ -37,6 +39,11 @@ def wants_thoughts_back(model: str) -> bool:
     """Whether a model takes what it thought in earlier turns as `reasoning_content`: api-docs.deepseek.com/guides/thinking_mode,
     and what Moonshot, Z.ai and Xiaomi say of theirs."""
     return _WANTS_THOUGHTS.search(model) is not None
+
+
+def user_told(user: str) -> str:
+    """The end user as OpenAI takes him: a longer name (Claude Code's has some 150 characters) as its SHA-256, which is always the same."""
+    return user if len(user) <= _USER_LENGTH_MAX else hashlib.sha256(user.encode(errors="replace")).hexdigest()
 
 
 def effort_word(effort: str, model: str) -> str:

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from onevault.core.chat import ChatRequest, Opaque, Reasoning, RedactedThinking, ResponseFormat, Thinking, Tool
 from onevault.core.codec import WireRequest
-from onevault.dialects.openai.models import drop_sampling, effort_word
+from onevault.dialects.openai.models import drop_sampling, effort_word, user_told
 from onevault.dialects.openai_responses.canonical import ENCRYPTED, LOGPROBS
 from onevault.dialects.openai_responses.items_write import items_of
 from onevault.dialects.openai_responses.names import OPENAI_RESPONSES
@@ -47,7 +47,7 @@ def encode_responses(request: ChatRequest) -> WireRequest:
         ("top_p", request.top_p),
         ("top_logprobs", request.top_logprobs),
         ("metadata", request.metadata),
-        ("user", request.user),
+        ("user", None if request.user is None else user_told(request.user)),
     ):
         if value is not None:
             body[name] = value
