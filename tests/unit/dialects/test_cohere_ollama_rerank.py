@@ -163,6 +163,15 @@ ENCODED: list[tuple[str, dict[str, Any], Callable[[dict[str, Any]], Any], Any]] 
         (["a"], 0.5, 9),
     ),
     ("cohere-chat", {"tools": [TOOL], "tool_choice": "required"}, lambda b: b["tool_choice"], "REQUIRED"),
+    (
+        "cohere-chat",
+        {
+            "tools": [{"type": "function", "function": {"name": "another"}}, TOOL],
+            "tool_choice": {"type": "function", "function": {"name": "get_weather"}},
+        },
+        lambda b: ([tool["function"]["name"] for tool in b["tools"]], b["tool_choice"]),
+        (["get_weather"], "REQUIRED"),
+    ),
     ("cohere-chat", {"tools": [TOOL], "tool_choice": "auto"}, lambda b: "tool_choice" in b, False),
     (
         "cohere-chat",
@@ -227,7 +236,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("cohere-chat", {"n": 2}, "n"),
     (
         "cohere-chat",
-        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "unheard_of"}}},
         "tool_choice",
     ),
     (

@@ -2,7 +2,7 @@
 
 What Cohere cannot be told is a fault where it carries meaning, a name in `dropped` where it only tunes. Choices: text before tool
 calls is their `tool_plan`, as Cohere calls it; a tool's answer that failed begins with "Error: "; strictness is one switch for all
-tools, set when any of them asks for it.
+tools, set when any of them asks for it; a tool that must be called by its name is the only one offered, and a call required.
 
 Source: Cohere API reference, "Chat V2".
 """
@@ -57,7 +57,7 @@ def encode_chat(request: ChatRequest) -> WireRequest:
     dropped: dict[str, None] = dict.fromkeys(request.hints)
     body: _Json = {"model": request.model, "messages": _messages(request, dropped)}
     if request.tools:
-        body["tools"] = [_tool(tool, i, dropped) for i, tool in enumerate(request.tools)]
+        body["tools"] = _tools(request, dropped)
         if any(tool.strict for tool in request.tools if isinstance(tool, Tool)):
             body["strict_tools"] = True
         _add_tool_choice(request.tool_choice, body)
@@ -177,6 +177,16 @@ def _plain(content: list[_Json]) -> str | list[_Json]:
     return content
 
 
+def _tools(request: ChatRequest, dropped: dict[str, None]) -> list[_Json]:
+    tools, choice = [_tool(tool, i, dropped) for i, tool in enumerate(request.tools)], request.tool_choice
+    if choice is None or choice.mode != "tool":
+        return tools
+    named = [tool for tool in tools if tool["function"]["name"] == choice.name]
+    if not named:
+        raise unsupported("tool_choice", "names a tool that the request does not offer")
+    return named
+
+
 def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json:
     if isinstance(tool, Opaque):
         raise unsupported(f"tools[{index}]", "is a kind of tool that the provider that was chosen does not have")
@@ -190,13 +200,8 @@ def _tool(tool: Tool | Opaque, index: int, dropped: dict[str, None]) -> _Json:
 
 
 def _add_tool_choice(choice: ToolChoice | None, body: _Json) -> None:
-    if choice is None or choice.mode == "auto":
-        return
-    if choice.mode == "tool":
-        raise unsupported(
-            "tool_choice", "cannot name a tool at the provider that was chosen; it may be auto, none or required"
-        )
-    body["tool_choice"] = choice.mode.upper()
+    if choice is not None and choice.mode != "auto":
+        body["tool_choice"] = "NONE" if choice.mode == "none" else "REQUIRED"
 
 
 def _response_format(asked: ResponseFormat) -> _Json:
