@@ -354,7 +354,7 @@ async def play(ledger: Ledger, rates: Rates, limits: tuple[Limit, ...], steps: l
         if step == "admit":
             answers.append(await told(rates.admit(caller, call_id=f"c{call}", now_ns=now_ns)))
         elif step == "leave":
-            answers.append(await told(rates.leave(Admission(f"c{call}", caller, None, None))))
+            answers.append(await told(rates.leave(Admission(f"c{call}", caller, None))))
         elif step == "reserve":
             began.setdefault(call, now_ns)
             answers.append(await told(ledger.reserve(hold, limits, tell=True)))

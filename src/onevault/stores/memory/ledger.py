@@ -210,7 +210,7 @@ class MemoryLedger:
             used = spent = 0
             usage = self._usage(limit, day, month)
             if usage is not None:
-                spent = usage.money
+                spent = usage.money if metric is Metric.MONEY else 0
                 used = (
                     usage.money + usage.held - amount_held
                     if metric is Metric.MONEY

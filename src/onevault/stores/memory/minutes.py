@@ -111,7 +111,9 @@ class TokenMinutes:
             remaining, reset_s = limit.maximum, 0.0
             minute = self._minutes.get(limit.scope)
             if minute is not None:
-                at_ns = minute.advance(now_ns)
+                # A settlement that comes late is no clock that was set back.
+                newest_ns = minute.slices[-1].last_ns if minute.slices else now_ns
+                at_ns = newest_ns if newest_ns - now_ns > CLOCK_STEP_NS else minute.advance(now_ns)
                 remaining = max(0, remaining - minute.tokens)
                 if minute.slices:
                     reset_s = (minute.slices[0].last_ns + MINUTE_NS - at_ns) / NS_PER_S
