@@ -141,6 +141,12 @@ def test_googles_sdk_reads_a_model(googles: genai.Client) -> None:
     assert (refused.value.code, refused.value.status) == (404, "NOT_FOUND")
 
 
+def test_googles_sdk_reads_that_there_are_no_files(googles: genai.Client) -> None:
+    with pytest.raises(errors.ClientError) as refused:
+        googles.files.list()
+    assert (refused.value.code, refused.value.status) == (404, "NOT_FOUND")
+
+
 @pytest.mark.parametrize(
     "path", ["/v1beta/models?pageSize=x", "/v1beta/models?pageToken=-1", "/v1beta/models?pageToken=²"]
 )

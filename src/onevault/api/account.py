@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from onevault.api.answering import respond
-from onevault.api.asgi import JSON, Receive, Scope, Send, address, credential, query
+from onevault.api.asgi import JSON, Receive, Scope, Send, address, credential, is_googles, query
 from onevault.api.errors import fault_body, fault_headers, google_fault_body, status_of, where
 from onevault.api.model_views import anthropic_model_view, google_model_view, model_view
 from onevault.api.views import health_view, request_view, usage_view
@@ -48,13 +48,13 @@ class Account:
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """In the shape of whose client asks: Google's SDK reads its models at `/v1` too."""
-        if _is_googles(scope):
+        if is_googles(scope):
             await self.google_models(scope, receive, send)
         else:
             await self._show(scope, send, self._models)
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _is_googles(scope):
+        if is_googles(scope):
             await self.google_model(scope, receive, send)
         else:
             await self._show(scope, send, self._model)
@@ -165,10 +165,6 @@ class Account:
         user = next(own for own in principal.scopes if own.startswith("user:"))
         found = await self.requests.recent(user, limit=int(text), before=parameters.get("before"))
         return {"object": "list", "data": [request_view(settled) for settled in found]}
-
-
-def _is_googles(scope: Scope) -> bool:
-    return any(name == b"x-goog-api-key" for name, _ in scope["headers"])
 
 
 def _page_number(text: str, name: str) -> int:

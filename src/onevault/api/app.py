@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from onevault.api.answering import respond
-from onevault.api.asgi import JSON, App, Receive, Scope, Send
+from onevault.api.asgi import JSON, App, Receive, Scope, Send, is_googles
 from onevault.api.errors import fault_body, google_fault_body, status_of
 from onevault.core.faults import Fault, FaultKind
 
 _GOOGLES = "/v1beta/"
-"""Only Google's clients call below it, so faults there have Google's shape."""
+"""Only Google's clients call below it, so faults there have Google's shape, as do theirs elsewhere (their SDK's files are at `/v1`)."""
 _MODELS = ("/v1beta/models/", "/v1/models/")
 
 
@@ -47,7 +47,8 @@ class Gateway:
         elif methods:
             await _wrong_method(methods, send)
         else:
-            await _nothing_here(send, google_fault_body if path.startswith(_GOOGLES) else fault_body)
+            googles = path.startswith(_GOOGLES) or is_googles(scope)
+            await _nothing_here(send, google_fault_body if googles else fault_body)
 
     def _below(self, path: str) -> Mapping[str, App]:
         for (beginning, end), methods in self.within.items():

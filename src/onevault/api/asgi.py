@@ -52,6 +52,11 @@ def query(scope: Scope) -> dict[str, str]:
     return dict(parse_qsl(text, keep_blank_values=True))
 
 
+def is_googles(scope: Scope) -> bool:
+    """Whether it is one of Google's clients, by where they have the key."""
+    return any(name == b"x-goog-api-key" for name, _ in scope["headers"])
+
+
 def address(scope: Scope) -> str:
     """The peer's address, as the server saw it."""
     client = scope.get("client")
