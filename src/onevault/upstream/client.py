@@ -24,6 +24,7 @@ from onevault.upstream.endpoint import (
     relayed_request,
     without_credential,
 )
+from onevault.upstream.models import fitting_dialect
 from onevault.upstream.relayed import relay_decoder
 from onevault.upstream.stored import StoredCredentials, own_key_refused
 
@@ -183,20 +184,25 @@ class Attempt:
             yield events
 
     def _encode(self, endpoint: Endpoint) -> WireRequest:
-        """In the caller's own dialect where the provider speaks it for this model, else in the first."""
+        """In the caller's own dialect where the provider speaks it for this model, else in the one that fits the request."""
         dispatch, incoming = self._dispatch, self._dispatch.incoming
         target = dispatch.target
         dialects = endpoint.dialects[incoming.operation]
         if target.dialects and incoming.operation is Operation.CHAT:
             dialects = target.dialects
         passing = incoming if incoming.dialect in dialects else None
-        self._codec = self._codecs[incoming.dialect if passing is not None else dialects[0]]
+        canonical = None if passing is not None else incoming.canonical()
+        with_tools = isinstance(canonical, ChatRequest) and bool(canonical.tools)
+        fitting = (
+            incoming.dialect if canonical is None else fitting_dialect(dialects, target.model, with_tools=with_tools)
+        )
+        self._codec = self._codecs[fitting]
         self._decoder = self._codec.decoder(stream=incoming.stream, passing=passing)
         limit = dispatch.output_tokens_max
-        if passing is not None:
-            wire = passing.rewritten(target.model, output_tokens_max=limit)
+        if canonical is None:
+            wire = incoming.rewritten(target.model, output_tokens_max=limit)
         else:
-            request = msgspec.structs.replace(incoming.canonical(), model=target.model)
+            request = msgspec.structs.replace(canonical, model=target.model)
             hints: tuple[str, ...] = ()
             if isinstance(request, ChatRequest):
                 if limit is not None:

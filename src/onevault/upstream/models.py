@@ -26,6 +26,8 @@ _BEDROCK: Final = re.compile(
 
 _MAKER: Final = re.compile(r"^(?!arn:)[^/]+/.")
 
+_TOOLS_IN_RESPONSES: Final = re.compile(r"^gpt-5\.[2-9](?!.*chat)")
+"""OpenAI's models that refuse functions in a chat as soon as they think, which the newest do unasked."""
 _RESPONSES_ONLY: Final = re.compile(r"^codex-|^computer-use|-(pro|codex|deep-research)(-|$)")
 _NOT_CHAT: Final = re.compile(r"-(transcribe|tts|realtime|image|diarize)(-|$)")
 """OpenAI's models that its chat endpoint does not serve, whatever their family."""
@@ -67,6 +69,14 @@ def facts(model: str, context_tokens: int | None = None) -> Facts:
         family.dialects,
         is_known=True,
     )
+
+
+def fitting_dialect(dialects: tuple[Dialect, ...], model: str, *, with_tools: bool) -> Dialect:
+    """Of those that a model is served in, the one that a request is translated into: the first, but for tools that the model
+    takes in another one only."""
+    if with_tools and _TOOLS_IN_RESPONSES.search(model):
+        return next((dialect for dialect in dialects if dialect in OPENAI_RESPONSES_ONLY), dialects[0])
+    return dialects[0]
 
 
 def is_fine_tuned(model: str) -> bool:

@@ -14,7 +14,7 @@ from onevault.core.operations import Capability, Operation
 from onevault.core.sending import ModelFacts, Target
 from onevault.upstream.catalog import ConfiguredCatalog
 from onevault.upstream.families import ANY, FAMILIES
-from onevault.upstream.models import facts, is_fine_tuned
+from onevault.upstream.models import facts, fitting_dialect, is_fine_tuned
 
 TODAY = date(2026, 11, 21)
 ANYONE = Principal(
@@ -170,6 +170,23 @@ def test_a_target_names_the_dialects_that_its_provider_speaks_and_its_model_is_s
     assert target(built, "c/gpt-4o").dialects == ("openai-chat",)
     assert target(built, "c/gpt-5-pro").dialects == ()  # who lists it means that it can be called
     assert target(catalog(), "gpt-4o").dialects == ()  # the simulator serves everything in every dialect
+
+
+@pytest.mark.parametrize(
+    ("model", "dialects", "with_tools", "fitting"),
+    [
+        ("gpt-5.6-terra", BOTH, True, "openai-responses"),
+        ("gpt-5.4-mini", BOTH, True, "openai-responses"),
+        ("gpt-5.6-terra", BOTH, False, "openai-chat"),
+        ("gpt-5.6-terra", ("openai-chat",), True, "openai-chat"),
+        ("gpt-5.2-chat-latest", BOTH, True, "openai-chat"),
+        ("gpt-5-mini", BOTH, True, "openai-chat"),
+    ],
+)
+def test_tools_are_told_in_the_dialect_that_the_model_takes_them_in(
+    model: str, dialects: tuple[str, ...], with_tools: bool, fitting: str
+) -> None:
+    assert fitting_dialect(dialects, model, with_tools=with_tools) == fitting
 
 
 def test_google_does_not_list_the_claudes_that_its_prices_know() -> None:
