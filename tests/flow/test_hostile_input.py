@@ -187,6 +187,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "output_config": [*OBJECTS, {"effort": 1}],
         "output_format": [*OBJECTS, {"schema": {}}],
         "metadata": [*OBJECTS, {"user_id": 1}],
+        "thread": [*OBJECTS, {"type": 1}],
     },
 }
 WRONG["count_tokens"] = {

@@ -19,6 +19,16 @@ from onevault.simulator.tokens import pieces_of
 from onevault.simulator.turn import Route, Turn
 
 CREATED_S: Final = 1_750_000_000
+_TELL_USAGE_UNASKED: Final = (
+    "mistral-",
+    "ministral-",
+    "magistral-",
+    "codestral-",
+    "devstral-",
+    "pixtral-",
+    "open-mistral-",
+)
+"""Mistral's streams end with their usage; `stream_options` is not among its parameters."""
 _FINISH: Final = {
     "stop": "stop",
     "length": "length",
@@ -44,7 +54,8 @@ def reply_to(request: ChatRequest, ask: Ask, answer: Answer, behaviour: Behaviou
         whole = _whole(request, answer, usage)
         return Reply(200, _encode(whole), output_tokens=answer.output_tokens)
     options = request.stream_options
-    with_usage = options is not None and bool(options.include_usage)
+    unasked = request.model.startswith(_TELL_USAGE_UNASKED)
+    with_usage = unasked or (options is not None and bool(options.include_usage))
     events = _events(request, answer, usage, with_usage=with_usage)
     return Reply(200, events=events, content_type=SSE, output_tokens=answer.output_tokens, error_event=ERROR_EVENT)
 
