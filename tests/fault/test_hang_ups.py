@@ -277,7 +277,8 @@ async def test_rounds_of_hang_ups_leave_neither_memory_nor_descriptors_nor_threa
         seen.append((process.num_fds(), process.num_threads(), process.memory_info().rss))
     files, threads, memory = zip(*seen, strict=True)
     print(f"\n{files=} {threads=} grown by {(memory[-1] - memory[5]) / 1e6:.1f} MB in six rounds")
-    assert files[-1] <= files[2] + 3
+    # The vault opens a second connection when it is busy; one descriptor lost a round would be nine more.
+    assert files[-1] <= files[2] + 8
     assert threads[-1] <= threads[2] + 1
     # A task with its frames and its request takes 20 kB: six hundred that stayed would be seen.
     assert memory[-1] - memory[5] < 6 * CLIENTS * 10_000
